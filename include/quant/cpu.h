@@ -1,0 +1,28 @@
+// What this machine can run, found at run time.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace quant {
+
+/// Instruction sets that have kernels. avx2 means AVX2+FMA+F16C; avx512 means AVX-512
+/// F, BW, DQ, VL and VNNI; neon means aarch64's baseline Advanced SIMD.
+enum class Isa { kScalar, kAvx2, kAvx512, kNeon };
+
+std::string_view isa_name(Isa isa) noexcept;
+/// Throws Error(kUsage) that lists the known names.
+Isa parse_isa(std::string_view name);
+
+/// Instruction sets that this build contains and this CPU and kernel can run, best first; never
+/// empty, scalar is always last.
+const std::vector<Isa>& available_isas();
+Isa best_isa();
+
+/// CPUs this process may use (the affinity mask, not the machine).
+int available_cpus();
+/// The CPU's own name, for records.
+std::string cpu_name();
+
+}  // namespace quant

@@ -1,0 +1,54 @@
+// Text to token ids and back, as the model file prescribes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace quant {
+
+class GgufFile;
+using Token = std::int32_t;
+
+/// Immutable after construction; encode and decode may be called from several threads.
+class Tokenizer {
+ public:
+  /// Works on vocabulary-only files of any architecture. Throws Error(kModel) that names the
+  /// tokenizer model or pre-tokenizer and lists the known ones if it is not supported.
+  static std::unique_ptr<const Tokenizer> from_gguf(const GgufFile& file);
+  virtual ~Tokenizer() = default;
+
+  /// Token ids of a text of any bytes, no BOS or EOS added. With parse_special, the texts of
+  /// control and user-defined tokens in it become those tokens. O(n log n).
+  virtual std::vector<Token> encode(std::string_view text, bool parse_special = false) const = 0;
+  /// The bytes that a token stands for; empty for control tokens unless render_special.
+  virtual std::string token_bytes(Token token, bool render_special = false) const = 0;
+  /// decode(encode(x)) == x for any bytes the vocabulary can express.
+  std::string decode(const std::vector<Token>& tokens, bool render_special = false) const;
+
+  Token vocab_size() const noexcept { return vocab_size_; }
+  std::optional<Token> bos() const noexcept { return bos_; }
+  std::optional<Token> eos() const noexcept { return eos_; }
+  bool add_bos() const noexcept { return add_bos_; }
+  bool add_eos() const noexcept { return add_eos_; }
+  /// Whether generation ends at this token (EOS, EOT, end of message, by id or by known text).
+  bool is_end_of_generation(Token token) const noexcept;
+  /// "gpt2" or "llama", and the pre-tokenizer's name ("" for SPM).
+  const std::string& model_name() const noexcept { return model_name_; }
+  const std::string& pre_name() const noexcept { return pre_name_; }
+
+ protected:
+  Token vocab_size_ = 0;
+  std::optional<Token> bos_;
+  std::optional<Token> eos_;
+  bool add_bos_ = false;
+  bool add_eos_ = false;
+  std::vector<bool> end_of_generation_;
+  std::string model_name_;
+  std::string pre_name_;
+};
+
+}  // namespace quant
