@@ -19,6 +19,8 @@ class Tokenizer {
   /// Works on vocabulary-only files of any architecture. Throws Error(kModel) that names the
   /// tokenizer model or pre-tokenizer and lists the known ones if it is not supported.
   static std::unique_ptr<const Tokenizer> from_gguf(const GgufFile& file);
+  /// Opens a GGUF file for its tokenizer alone. Also throws Error(kIo).
+  static std::unique_ptr<const Tokenizer> load(const std::string& path);
   virtual ~Tokenizer() = default;
 
   /// Token ids of a text of any bytes, no BOS or EOS added. With parse_special, the texts of

@@ -1,0 +1,100 @@
+// A model: hyper-parameters, tokenizer and weights, immutable once loaded.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "quant/tokenizer.h"
+
+namespace quant {
+
+class GgufFile;
+struct ModelWeights;
+
+/// Which coordinates of a head rotate together: (2i, 2i+1), or (i, i + n_rot/2).
+enum class RopeStyle { kNormal, kNeoX };
+enum class RopeScaling { kNone, kLinear, kYarn, kLongRope };
+enum class Activation { kSilu, kGeluTanh };
+
+/// Rotary position embedding (arXiv 2104.09864), its YaRN (2309.00071) and LongRoPE (2402.13753)
+/// extensions, as the file's metadata state them.
+struct RopeConfig {
+  RopeStyle style = RopeStyle::kNormal;
+  int n_rot = 0;         ///< coordinates of a head that rotate; even, at most head_dim
+  double base = 10000.0;
+  RopeScaling scaling = RopeScaling::kNone;
+  double factor = 1.0;          ///< context extension; positions are divided by it (linear, yarn)
+  int original_context = 0;     ///< context length before extension (yarn, longrope)
+  double yarn_ext_factor = 1.0;
+  double yarn_beta_fast = 32.0;
+  double yarn_beta_slow = 1.0;
+  double attention_factor = 1.0;  ///< multiplies cos and sin (yarn, longrope)
+  /// Divisors of the frequencies, [n_rot / 2]: Llama 3's rope_freqs, or empty.
+  std::vector<float> freq_factors;
+  /// LongRoPE's two sets, [n_rot / 2] each; the session's context decides once which one is used.
+  std::vector<float> long_factors;
+  std::vector<float> short_factors;
+};
+
+/// What may differ between layers.
+struct LayerConfig {
+  int sliding_window = 0;  ///< a query sees the last n positions; 0 = all
+  int rope = 0;            ///< index into ModelConfig::ropes
+};
+
+/// Hyper-parameters. Features are data: the forward pass tests these fields and absent tensors,
+/// never the architecture's name.
+struct ModelConfig {
+  std::string architecture;
+  std::string name;       ///< general.name, "" if absent
+  int n_layers = 0;
+  int n_embd = 0;
+  int n_heads = 0;
+  int n_kv_heads = 0;
+  int key_dim = 0;        ///< head_dim of queries and keys
+  int value_dim = 0;      ///< head_dim of values
+  int n_ff = 0;
+  int n_vocab = 0;
+  int context_length = 0;  ///< what the model was trained for
+  float norm_eps = 1e-5f;
+  float embedding_scale = 1.0f;
+  float attention_scale = 0.0f;   ///< multiplies q·k
+  float attention_softcap = 0.0f;  ///< s = cap·tanh(s/cap); 0 = none
+  float final_softcap = 0.0f;      ///< the same for logits
+  Activation activation = Activation::kSilu;
+  std::vector<RopeConfig> ropes;
+  std::vector<LayerConfig> layers;
+};
+
+/// Immutable; may be shared by any number of sessions and threads.
+class Model {
+ public:
+  /// Maps the file and checks everything in it against everything else before any weight is
+  /// read. Throws Error(kIo) and Error(kModel).
+  static std::shared_ptr<const Model> load(const std::string& path);
+  ~Model();
+
+  const ModelConfig& config() const noexcept { return config_; }
+  const Tokenizer& tokenizer() const noexcept { return *tokenizer_; }
+  const ModelWeights& weights() const noexcept { return *weights_; }
+  const GgufFile& file() const noexcept { return *file_; }
+  const std::string& path() const noexcept { return path_; }
+  /// Bytes of tensor data in the file(s).
+  std::uint64_t weight_bytes() const noexcept;
+  /// Number of weights.
+  std::uint64_t parameters() const noexcept;
+  /// The chat template of the file, "" if it has none.
+  std::string chat_template() const;
+
+ private:
+  Model() = default;
+  std::string path_;
+  std::unique_ptr<const GgufFile> file_;
+  std::unique_ptr<const Tokenizer> tokenizer_;
+  ModelConfig config_;
+  std::unique_ptr<const ModelWeights> weights_;
+};
+
+}  // namespace quant
