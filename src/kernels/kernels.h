@@ -1,0 +1,61 @@
+// The table of hot functions of one instruction set. All tables give the same bits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "formats/kv/kv_format.h"
+#include "formats/weight/weight_format.h"
+#include "quant/cpu.h"
+#include "quant/kv_spec.h"
+#include "quant/model.h"
+
+namespace quant {
+
+/// The largest value, the sum of exp(x - maximum), and where the maximum first occurs.
+struct LogSumExpPart {
+  float maximum;
+  double sum;
+  std::int32_t argmax;
+};
+
+/// All lengths n are multiples of 16 unless said otherwise.
+struct Kernels {
+  Isa isa;
+  const WeightKernels* weights;  // [n_weights], found by weight_kernels()
+  int n_weights;
+  const KvKernels* kv;  // [number of KvTypes], indexed by KvType
+
+  /// out = x / sqrt(mean(x²) + eps) · weight. In and out may be the same.
+  void (*rms_norm)(const float* x, const float* weight, float eps, int n, float* out);
+  /// Rotates the first n_rot coordinates of x in place; cos and sin hold n_rot / 2 values. Any even
+  /// n_rot.
+  void (*rope)(float* x, const float* cos, const float* sin, int n_rot, RopeStyle style);
+  /// x += y.
+  void (*add)(float* x, const float* y, int n);
+  /// x *= factor.
+  void (*scale)(float* x, float factor, int n);
+  /// gate = activation(gate)·up.
+  void (*gated_activation)(float* gate, const float* up, int n, Activation activation);
+  /// x = cap·tanh(x / cap).
+  void (*softcap)(float* x, float cap, int n);
+  /// Replaces x by exp(x - max) and gives {max, sum}; entries equal to -inf become exactly 0. The
+  /// sum is FP32. At least one entry must be finite.
+  void (*softmax_part)(float* x, int n, float* maximum, float* sum);
+  /// acc = acc·a + part·b.
+  void (*merge)(float* acc, float a, const float* part, float b, int n);
+  /// Over n logits (any n >= 1); products of the sum are FP32 within 16, double across.
+  LogSumExpPart (*log_sum_exp_part)(const float* logits, int n);
+  /// Blocks of 32: scale = max|x| / 127, q = nearest(x / scale), sum of q. n is a multiple of 32.
+  void (*quantize_int8)(const float* x, int n, std::int8_t* q, float* scale, std::int32_t* sum);
+};
+
+/// The kernels of an available instruction set; see available_isas().
+const Kernels& kernels_for(Isa isa);
+/// The kernels of a weight type; every supported TensorType has one.
+const WeightKernels& weight_kernels(const Kernels& kernels, TensorType type);
+inline const KvKernels& kv_kernels(const Kernels& kernels, KvType type) {
+  return kernels.kv[static_cast<int>(type)];
+}
+
+}  // namespace quant

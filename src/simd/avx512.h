@@ -1,0 +1,190 @@
+// The vocabulary of scalar.h on AVX-512 F, BW, DQ, VL and VNNI: one register a vector.
+#pragma once
+
+#include <immintrin.h>
+#include <stdint.h>
+#include <string.h>
+
+#define QUANT_SIMD static inline __attribute__((always_inline))
+
+namespace quant {
+
+struct Avx512 {
+  using F32x16 = __m512;
+  using I32x16 = __m512i;
+  using U8x16 = __m128i;
+  using DotWeights = __m512i;
+  static constexpr int kFloatRows = 12;
+  static constexpr int kInt8Rows = 12;
+
+  // Floats.
+  QUANT_SIMD F32x16 zero() { return _mm512_setzero_ps(); }
+  QUANT_SIMD F32x16 set1(float x) { return _mm512_set1_ps(x); }
+  QUANT_SIMD F32x16 load(const float* p) { return _mm512_loadu_ps(p); }
+  QUANT_SIMD void store(float* p, F32x16 v) { _mm512_storeu_ps(p, v); }
+  QUANT_SIMD void store_partial(float* p, F32x16 v, int n) {
+    _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1u), v);
+  }
+  QUANT_SIMD F32x16 load_half(const uint16_t* p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  }
+  QUANT_SIMD void store_half(uint16_t* p, F32x16 v) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  }
+  QUANT_SIMD F32x16 load_bfloat(const uint16_t* p) {
+    const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+  }
+  QUANT_SIMD float half(uint16_t h) { return _cvtsh_ss(h); }
+  QUANT_SIMD uint16_t to_half(float f) {
+    return static_cast<uint16_t>(_cvtss_sh(f, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  }
+  QUANT_SIMD F32x16 add(F32x16 a, F32x16 b) { return _mm512_add_ps(a, b); }
+  QUANT_SIMD F32x16 sub(F32x16 a, F32x16 b) { return _mm512_sub_ps(a, b); }
+  QUANT_SIMD F32x16 mul(F32x16 a, F32x16 b) { return _mm512_mul_ps(a, b); }
+  QUANT_SIMD F32x16 div(F32x16 a, F32x16 b) { return _mm512_div_ps(a, b); }
+  QUANT_SIMD F32x16 fma(F32x16 a, F32x16 b, F32x16 c) { return _mm512_fmadd_ps(a, b, c); }
+  QUANT_SIMD F32x16 abs(F32x16 a) { return _mm512_abs_ps(a); }
+  QUANT_SIMD F32x16 max(F32x16 a, F32x16 b) { return _mm512_max_ps(a, b); }
+  QUANT_SIMD F32x16 min(F32x16 a, F32x16 b) { return _mm512_min_ps(a, b); }
+  QUANT_SIMD F32x16 select_less(F32x16 a, F32x16 b, F32x16 x, F32x16 y) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
+  }
+  QUANT_SIMD float reduce_add(F32x16 v) {
+    const __m256 eight =
+        _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+  }
+  QUANT_SIMD float reduce_max(F32x16 v) {
+    const __m256 eight =
+        _mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+  }
+  QUANT_SIMD void transpose(F32x16 (&r)[16]) {
+    // Four steps: pairs of floats, pairs of doubles, then 128-bit blocks twice.
+    F32x16 a[16];
+    for (int i = 0; i < 16; i += 2) {
+      a[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+      a[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
+    F32x16 b[16];
+    for (int i = 0; i < 16; i += 4) {
+      b[i] = low_pairs(a[i], a[i + 2]);
+      b[i + 1] = high_pairs(a[i], a[i + 2]);
+      b[i + 2] = low_pairs(a[i + 1], a[i + 3]);
+      b[i + 3] = high_pairs(a[i + 1], a[i + 3]);
+    }
+    for (int i = 0; i < 4; ++i) {
+      const F32x16 even_low = _mm512_shuffle_f32x4(b[i], b[i + 4], 0x88);
+      const F32x16 odd_low = _mm512_shuffle_f32x4(b[i], b[i + 4], 0xdd);
+      const F32x16 even_high = _mm512_shuffle_f32x4(b[i + 8], b[i + 12], 0x88);
+      const F32x16 odd_high = _mm512_shuffle_f32x4(b[i + 8], b[i + 12], 0xdd);
+      r[i] = _mm512_shuffle_f32x4(even_low, even_high, 0x88);
+      r[i + 8] = _mm512_shuffle_f32x4(even_low, even_high, 0xdd);
+      r[i + 4] = _mm512_shuffle_f32x4(odd_low, odd_high, 0x88);
+      r[i + 12] = _mm512_shuffle_f32x4(odd_low, odd_high, 0xdd);
+    }
+  }
+
+  // 32-bit integers.
+  QUANT_SIMD I32x16 set1_i32(int32_t x) { return _mm512_set1_epi32(x); }
+  QUANT_SIMD I32x16 load_i32(const int32_t* p) { return _mm512_loadu_si512(p); }
+  QUANT_SIMD void store_i32(int32_t* p, I32x16 v) { _mm512_storeu_si512(p, v); }
+  QUANT_SIMD I32x16 add_i32(I32x16 a, I32x16 b) { return _mm512_add_epi32(a, b); }
+  QUANT_SIMD F32x16 to_float(I32x16 v) { return _mm512_cvtepi32_ps(v); }
+  QUANT_SIMD I32x16 to_int(F32x16 v) {
+    return _mm512_cvt_roundps_epi32(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  }
+  QUANT_SIMD F32x16 scale_by_power_of_two(F32x16 v, I32x16 n) {
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(v), _mm512_slli_epi32(n, 23)));
+  }
+  QUANT_SIMD I32x16 count_greater(I32x16 n, F32x16 a, F32x16 b) {
+    return _mm512_mask_add_epi32(n, _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), n, _mm512_set1_epi32(1));
+  }
+  QUANT_SIMD F32x16 lookup(const float (&table)[16], I32x16 index) {
+    return _mm512_permutexvar_ps(index, _mm512_loadu_ps(table));
+  }
+  template <int Bits>
+  QUANT_SIMD I32x16 unpack(const uint8_t* p) {
+    if constexpr (Bits <= 4) {
+      int32_t low = 0;
+      int32_t high = 0;
+      memcpy(&low, p, Bits);
+      memcpy(&high, p + Bits, Bits);
+      const __m512i words =
+          _mm512_inserti64x4(_mm512_set1_epi32(low), _mm256_set1_epi32(high), 1);
+      const __m256i step = _mm256_setr_epi32(0, Bits, 2 * Bits, 3 * Bits, 4 * Bits, 5 * Bits,
+                                             6 * Bits, 7 * Bits);
+      const __m512i shifts = _mm512_inserti64x4(_mm512_castsi256_si512(step), step, 1);
+      return _mm512_and_si512(_mm512_srlv_epi32(words, shifts),
+                              _mm512_set1_epi32((1 << Bits) - 1));
+    } else {
+      uint64_t low = 0;
+      uint64_t high = 0;
+      memcpy(&low, p, Bits);
+      memcpy(&high, p + Bits, Bits);
+      const __m512i shifts = _mm512_setr_epi64(0, Bits, 2 * Bits, 3 * Bits, 4 * Bits, 5 * Bits,
+                                               6 * Bits, 7 * Bits);
+      const __m512i mask = _mm512_set1_epi64((1 << Bits) - 1);
+      const auto eight = [&](uint64_t word) __attribute__((always_inline)) {
+        const __m512i words = _mm512_set1_epi64(static_cast<int64_t>(word));
+        return _mm512_cvtepi64_epi32(_mm512_and_si512(_mm512_srlv_epi64(words, shifts), mask));
+      };
+      return _mm512_inserti64x4(_mm512_castsi256_si512(eight(low)), eight(high), 1);
+    }
+  }
+  QUANT_SIMD I32x16 load_i8(const int8_t* p) {
+    return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  QUANT_SIMD void store_i8(int8_t* p, I32x16 v) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(v));
+  }
+
+  // Integer products. vpdpbusd multiplies unsigned by signed bytes, so weights are moved by 128.
+  QUANT_SIMD DotWeights dot_weights(const int8_t* p) {
+    return _mm512_xor_si512(_mm512_loadu_si512(p), _mm512_set1_epi8(-128));
+  }
+  QUANT_SIMD I32x16 dot_start(int32_t x_sum) { return _mm512_set1_epi32(-128 * x_sum); }
+  QUANT_SIMD I32x16 dot4(I32x16 acc, DotWeights w, const int8_t* x) {
+    int32_t four;
+    memcpy(&four, x, sizeof four);
+    return _mm512_dpbusd_epi32(acc, w, _mm512_set1_epi32(four));
+  }
+
+  // Bytes.
+  QUANT_SIMD U8x16 load_u8(const uint8_t* p) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  }
+  QUANT_SIMD U8x16 set1_u8(uint8_t x) { return _mm_set1_epi8(static_cast<char>(x)); }
+  QUANT_SIMD void store_u8(void* p, U8x16 v) { _mm_storeu_si128(static_cast<__m128i*>(p), v); }
+  QUANT_SIMD U8x16 and_u8(U8x16 a, U8x16 b) { return _mm_and_si128(a, b); }
+  QUANT_SIMD U8x16 or_u8(U8x16 a, U8x16 b) { return _mm_or_si128(a, b); }
+  QUANT_SIMD U8x16 sub_u8(U8x16 a, U8x16 b) { return _mm_sub_epi8(a, b); }
+  template <int Shift>
+  QUANT_SIMD U8x16 shift_right_u8(U8x16 a) {
+    return _mm_and_si128(_mm_srli_epi16(a, Shift), _mm_set1_epi8(static_cast<char>(0xff >> Shift)));
+  }
+  template <int Shift>
+  QUANT_SIMD U8x16 shift_left_u8(U8x16 a) {
+    return _mm_and_si128(_mm_slli_epi16(a, Shift),
+                         _mm_set1_epi8(static_cast<char>((0xff << Shift) & 0xff)));
+  }
+  QUANT_SIMD U8x16 lookup_u8(U8x16 table, U8x16 index) { return _mm_shuffle_epi8(table, index); }
+
+ private:
+  QUANT_SIMD F32x16 low_pairs(F32x16 a, F32x16 b) {
+    return _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
+  }
+  QUANT_SIMD F32x16 high_pairs(F32x16 a, F32x16 b) {
+    return _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
+  }
+};
+
+}  // namespace quant
+
+#undef QUANT_SIMD

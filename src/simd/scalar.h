@@ -1,0 +1,275 @@
+// The vector vocabulary, and its plainest speaker.
+//
+// Every instruction set offers the same names over the same three vectors: sixteen floats, sixteen
+// 32-bit integers, sixteen bytes. All of them give the same bits: operations are IEEE 754 element by
+// element, fma rounds once, and reductions add lanes in one fixed tree (i + i+8, then i + i+4, i + i+2,
+// i + i+1). A kernel written once on this vocabulary is therefore tested against Scalar for equality.
+//
+// Rules for code that is compiled with ISA flags (everything included by kernels/isa_*.cpp): no std
+// templates, and no inline function of external linkage without the ISA tag in its mangled name. The
+// linker keeps one copy of a weak symbol, and it may be the AVX-512 one.
+#pragma once
+
+#include <stdint.h>
+#include <string.h>
+
+#include "base/half.h"
+
+namespace quant {
+
+struct Scalar {
+  struct F32x16 {
+    float lane[16];
+  };
+  struct I32x16 {
+    int32_t lane[16];
+  };
+  struct U8x16 {
+    uint8_t lane[16];
+  };
+  /// Sixty-four signed weights, four for each of sixteen outputs, prepared for dot4.
+  struct DotWeights {
+    int8_t byte[64];
+  };
+  /// Rows of x that a register-blocked product works on at once.
+  static constexpr int kFloatRows = 4;
+  static constexpr int kInt8Rows = 4;
+
+  // Floats.
+  static F32x16 zero() { return set1(0.0f); }
+  static F32x16 set1(float x) {
+    F32x16 r;
+    for (float& lane : r.lane) lane = x;
+    return r;
+  }
+  /// Loads and stores need no alignment.
+  static F32x16 load(const float* p) {
+    F32x16 r;
+    memcpy(r.lane, p, sizeof r.lane);
+    return r;
+  }
+  static void store(float* p, F32x16 v) { memcpy(p, v.lane, sizeof v.lane); }
+  /// Stores the first n lanes, 0 <= n <= 16.
+  static void store_partial(float* p, F32x16 v, int n) {
+    memcpy(p, v.lane, static_cast<size_t>(n) * sizeof(float));
+  }
+  static F32x16 load_half(const uint16_t* p) {
+    F32x16 r;
+    for (int i = 0; i < 16; ++i) r.lane[i] = half_to_float(p[i]);
+    return r;
+  }
+  static void store_half(uint16_t* p, F32x16 v) {
+    for (int i = 0; i < 16; ++i) p[i] = float_to_half(v.lane[i]);
+  }
+  static F32x16 load_bfloat(const uint16_t* p) {
+    F32x16 r;
+    for (int i = 0; i < 16; ++i) r.lane[i] = bfloat_to_float(p[i]);
+    return r;
+  }
+  static float half(uint16_t h) { return half_to_float(h); }
+  static uint16_t to_half(float f) { return float_to_half(f); }
+
+  static F32x16 add(F32x16 a, F32x16 b) {
+    for (int i = 0; i < 16; ++i) a.lane[i] += b.lane[i];
+    return a;
+  }
+  static F32x16 sub(F32x16 a, F32x16 b) {
+    for (int i = 0; i < 16; ++i) a.lane[i] -= b.lane[i];
+    return a;
+  }
+  static F32x16 mul(F32x16 a, F32x16 b) {
+    for (int i = 0; i < 16; ++i) a.lane[i] *= b.lane[i];
+    return a;
+  }
+  static F32x16 div(F32x16 a, F32x16 b) {
+    for (int i = 0; i < 16; ++i) a.lane[i] /= b.lane[i];
+    return a;
+  }
+  /// a·b + c, rounded once.
+  static F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
+    for (int i = 0; i < 16; ++i) c.lane[i] = __builtin_fmaf(a.lane[i], b.lane[i], c.lane[i]);
+    return c;
+  }
+  static F32x16 abs(F32x16 a) {
+    for (float& lane : a.lane) lane = __builtin_fabsf(lane);
+    return a;
+  }
+  /// a > b ? a : b; b where either is NaN.
+  static F32x16 max(F32x16 a, F32x16 b) {
+    for (int i = 0; i < 16; ++i) a.lane[i] = a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i];
+    return a;
+  }
+  static F32x16 min(F32x16 a, F32x16 b) {
+    for (int i = 0; i < 16; ++i) a.lane[i] = a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i];
+    return a;
+  }
+  /// a < b ? x : y.
+  static F32x16 select_less(F32x16 a, F32x16 b, F32x16 x, F32x16 y) {
+    for (int i = 0; i < 16; ++i) x.lane[i] = a.lane[i] < b.lane[i] ? x.lane[i] : y.lane[i];
+    return x;
+  }
+  static float reduce_add(F32x16 v) {
+    for (int half = 8; half > 0; half /= 2) {
+      for (int i = 0; i < half; ++i) v.lane[i] += v.lane[i + half];
+    }
+    return v.lane[0];
+  }
+  static float reduce_max(F32x16 v) {
+    for (int half = 8; half > 0; half /= 2) {
+      for (int i = 0; i < half; ++i) {
+        v.lane[i] = v.lane[i] > v.lane[i + half] ? v.lane[i] : v.lane[i + half];
+      }
+    }
+    return v.lane[0];
+  }
+  /// Rows become columns: lane j of row i moves to lane i of row j.
+  static void transpose(F32x16 (&rows)[16]) {
+    for (int i = 0; i < 16; ++i) {
+      for (int j = 0; j < i; ++j) {
+        const float upper = rows[i].lane[j];
+        rows[i].lane[j] = rows[j].lane[i];
+        rows[j].lane[i] = upper;
+      }
+    }
+  }
+
+  // 32-bit integers.
+  static I32x16 set1_i32(int32_t x) {
+    I32x16 r;
+    for (int32_t& lane : r.lane) lane = x;
+    return r;
+  }
+  static I32x16 load_i32(const int32_t* p) {
+    I32x16 r;
+    memcpy(r.lane, p, sizeof r.lane);
+    return r;
+  }
+  static void store_i32(int32_t* p, I32x16 v) { memcpy(p, v.lane, sizeof v.lane); }
+  static I32x16 add_i32(I32x16 a, I32x16 b) {
+    for (int i = 0; i < 16; ++i) a.lane[i] += b.lane[i];
+    return a;
+  }
+  static F32x16 to_float(I32x16 v) {
+    F32x16 r;
+    for (int i = 0; i < 16; ++i) r.lane[i] = static_cast<float>(v.lane[i]);
+    return r;
+  }
+  /// Nearest integer, ties to even; |v| < 2^22.
+  static I32x16 to_int(F32x16 v) {
+    I32x16 r;
+    for (int i = 0; i < 16; ++i) {
+      // Adding 1.5·2^23 leaves no fraction bits, so the addition itself rounds.
+      const float rounded = (v.lane[i] + 12582912.0f) - 12582912.0f;
+      r.lane[i] = static_cast<int32_t>(rounded);
+    }
+    return r;
+  }
+  /// v·2^n for normal v and normal results.
+  static F32x16 scale_by_power_of_two(F32x16 v, I32x16 n) {
+    for (int i = 0; i < 16; ++i) {
+      uint32_t bits;
+      memcpy(&bits, &v.lane[i], sizeof bits);
+      bits += static_cast<uint32_t>(n.lane[i]) << 23;
+      memcpy(&v.lane[i], &bits, sizeof bits);
+    }
+    return v;
+  }
+  /// n + (a > b ? 1 : 0).
+  static I32x16 count_greater(I32x16 n, F32x16 a, F32x16 b) {
+    for (int i = 0; i < 16; ++i) n.lane[i] += a.lane[i] > b.lane[i] ? 1 : 0;
+    return n;
+  }
+  /// table[index], each index in [0, 16).
+  static F32x16 lookup(const float (&table)[16], I32x16 index) {
+    F32x16 r;
+    for (int i = 0; i < 16; ++i) r.lane[i] = table[index.lane[i]];
+    return r;
+  }
+  /// Sixteen codes of Bits bits (1..8) from a little-endian bit string: code i is bits
+  /// [Bits·i, Bits·(i+1)) of the 2·Bits bytes at p. Reads no byte beyond them.
+  template <int Bits>
+  static I32x16 unpack(const uint8_t* p) {
+    I32x16 r;
+    for (int half = 0; half < 2; ++half) {
+      uint64_t word = 0;
+      memcpy(&word, p + half * Bits, Bits);
+      for (int i = 0; i < 8; ++i) {
+        r.lane[half * 8 + i] = static_cast<int32_t>((word >> (Bits * i)) & ((1u << Bits) - 1u));
+      }
+    }
+    return r;
+  }
+  /// Sixteen signed bytes, widened.
+  static I32x16 load_i8(const int8_t* p) {
+    I32x16 r;
+    for (int i = 0; i < 16; ++i) r.lane[i] = p[i];
+    return r;
+  }
+  /// Stores the low byte of each lane.
+  static void store_i8(int8_t* p, I32x16 v) {
+    for (int i = 0; i < 16; ++i) p[i] = static_cast<int8_t>(v.lane[i]);
+  }
+
+  // Integer products: lane n of acc gains the sum over four k of w[n][k]·x[k].
+  static DotWeights dot_weights(const int8_t* p) {
+    DotWeights r;
+    memcpy(r.byte, p, sizeof r.byte);
+    return r;
+  }
+  /// Where a sum over a block must start, given the sum of the block's x: instructions that want
+  /// unsigned weights add 128 to them, and this takes 128·x_sum away again.
+  static I32x16 dot_start(int32_t x_sum) {
+    (void)x_sum;
+    return set1_i32(0);
+  }
+  /// x: four signed bytes in [-127, 127].
+  static I32x16 dot4(I32x16 acc, DotWeights w, const int8_t* x) {
+    for (int n = 0; n < 16; ++n) {
+      for (int k = 0; k < 4; ++k) acc.lane[n] += w.byte[4 * n + k] * x[k];
+    }
+    return acc;
+  }
+
+  // Bytes.
+  static U8x16 load_u8(const uint8_t* p) {
+    U8x16 r;
+    memcpy(r.lane, p, sizeof r.lane);
+    return r;
+  }
+  static U8x16 set1_u8(uint8_t x) {
+    U8x16 r;
+    for (uint8_t& lane : r.lane) lane = x;
+    return r;
+  }
+  static void store_u8(void* p, U8x16 v) { memcpy(p, v.lane, sizeof v.lane); }
+  static U8x16 and_u8(U8x16 a, U8x16 b) {
+    for (int i = 0; i < 16; ++i) a.lane[i] = static_cast<uint8_t>(a.lane[i] & b.lane[i]);
+    return a;
+  }
+  static U8x16 or_u8(U8x16 a, U8x16 b) {
+    for (int i = 0; i < 16; ++i) a.lane[i] = static_cast<uint8_t>(a.lane[i] | b.lane[i]);
+    return a;
+  }
+  /// Modulo 256.
+  static U8x16 sub_u8(U8x16 a, U8x16 b) {
+    for (int i = 0; i < 16; ++i) a.lane[i] = static_cast<uint8_t>(a.lane[i] - b.lane[i]);
+    return a;
+  }
+  template <int Shift>
+  static U8x16 shift_right_u8(U8x16 a) {
+    for (uint8_t& lane : a.lane) lane = static_cast<uint8_t>(lane >> Shift);
+    return a;
+  }
+  template <int Shift>
+  static U8x16 shift_left_u8(U8x16 a) {
+    for (uint8_t& lane : a.lane) lane = static_cast<uint8_t>(lane << Shift);
+    return a;
+  }
+  /// table[index], each index in [0, 16).
+  static U8x16 lookup_u8(U8x16 table, U8x16 index) {
+    for (uint8_t& lane : index.lane) lane = table.lane[lane & 15];
+    return index;
+  }
+};
+
+}  // namespace quant
