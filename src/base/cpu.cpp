@@ -1,0 +1,121 @@
+#include "quant/cpu.h"
+
+#include <fmt/format.h>
+#include <sched.h>
+
+#include <cctype>
+#include <fstream>
+#include <thread>
+
+#include "quant/error.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace quant {
+namespace {
+
+struct IsaName {
+  Isa isa;
+  std::string_view name;
+};
+constexpr IsaName kNames[] = {{Isa::kScalar, "scalar"},
+                              {Isa::kAvx2, "avx2"},
+                              {Isa::kAvx512, "avx512"},
+                              {Isa::kNeon, "neon"}};
+
+#if defined(__x86_64__)
+/// Register state that the operating system saves (XCR0). Without it the CPU's own flags mean
+/// nothing: the registers would be lost at the next task switch.
+std::uint64_t saved_state() {
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0 || (ecx & bit_OSXSAVE) == 0) return 0;
+  unsigned low = 0;
+  unsigned high = 0;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (static_cast<std::uint64_t>(high) << 32) | low;
+}
+
+std::vector<Isa> detect() {
+  constexpr std::uint64_t kYmm = 0x06;   // SSE and AVX state
+  constexpr std::uint64_t kZmm = 0xe6;   // and opmask, upper ZMM, ZMM16-31
+  const std::uint64_t state = saved_state();
+  std::vector<Isa> isas;
+  const bool avx2 = (state & kYmm) == kYmm && __builtin_cpu_supports("avx2") != 0 &&
+                    __builtin_cpu_supports("fma") != 0 && [] {
+                      unsigned a = 0, b = 0, c = 0, d = 0;
+                      return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+                    }();
+  const bool avx512 = avx2 && (state & kZmm) == kZmm && __builtin_cpu_supports("avx512f") != 0 &&
+                      __builtin_cpu_supports("avx512bw") != 0 &&
+                      __builtin_cpu_supports("avx512dq") != 0 &&
+                      __builtin_cpu_supports("avx512vl") != 0 &&
+                      __builtin_cpu_supports("avx512vnni") != 0;
+  if (avx512) isas.push_back(Isa::kAvx512);
+  if (avx2) isas.push_back(Isa::kAvx2);
+  isas.push_back(Isa::kScalar);
+  return isas;
+}
+#elif defined(__aarch64__)
+std::vector<Isa> detect() { return {Isa::kNeon, Isa::kScalar}; }
+#else
+std::vector<Isa> detect() { return {Isa::kScalar}; }
+#endif
+
+}  // namespace
+
+std::string_view isa_name(Isa isa) noexcept {
+  for (const IsaName& entry : kNames) {
+    if (entry.isa == isa) return entry.name;
+  }
+  return "unknown";
+}
+
+Isa parse_isa(std::string_view name) {
+  for (const IsaName& entry : kNames) {
+    if (entry.name == name) return entry.isa;
+  }
+  throw Error(ErrorKind::kUsage,
+              fmt::format("unknown instruction set '{}'; known: scalar, avx2, avx512, neon", name));
+}
+
+const std::vector<Isa>& available_isas() {
+  static const std::vector<Isa> isas = detect();
+  return isas;
+}
+
+Isa best_isa() { return available_isas().front(); }
+
+int available_cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (::sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+  const unsigned n = std::thread::hardware_concurrency();
+  return n > 0 ? static_cast<int>(n) : 1;
+}
+
+std::string cpu_name() {
+  std::ifstream info("/proc/cpuinfo");
+  std::string line;
+  while (std::getline(info, line)) {
+    if (line.rfind("model name", 0) != 0) continue;
+    const std::size_t colon = line.find(':');
+    if (colon == std::string::npos) break;
+    std::size_t begin = colon + 1;
+    while (begin < line.size() && std::isspace(static_cast<unsigned char>(line[begin])) != 0) {
+      ++begin;
+    }
+    return line.substr(begin);
+  }
+#if defined(__aarch64__)
+  return "aarch64";
+#else
+  return "unknown";
+#endif
+}
+
+}  // namespace quant

@@ -1,0 +1,164 @@
+// The kernels of kernels.h that are neither weight products nor KV formats, written once on the
+// vector vocabulary. Included only by kernels/isa_*.cpp.
+#pragma once
+
+#include <float.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/kernels.h"
+
+namespace quant {
+
+template <class S>
+struct Elementwise {
+  using F = typename S::F32x16;
+
+  /// exp(x), within 2 ulp for x in [-87, 88]; smaller x give the smallest normal number, larger ones
+  /// the largest power used here. Cody-Waite reduction and a degree-6 polynomial.
+  static F exp(F x) {
+    x = S::max(S::min(x, S::set1(88.0f)), S::set1(-87.0f));
+    const auto n = S::to_int(S::mul(x, S::set1(1.44269504088896341f)));
+    const F n_float = S::to_float(n);
+    F r = S::fma(n_float, S::set1(-0.693359375f), x);
+    r = S::fma(n_float, S::set1(2.12194440e-4f), r);
+    F p = S::set1(1.9875691500e-4f);
+    p = S::fma(p, r, S::set1(1.3981999507e-3f));
+    p = S::fma(p, r, S::set1(8.3334519073e-3f));
+    p = S::fma(p, r, S::set1(4.1665795894e-2f));
+    p = S::fma(p, r, S::set1(1.6666665459e-1f));
+    p = S::fma(p, r, S::set1(5.0000001201e-1f));
+    p = S::fma(p, S::mul(r, r), S::add(r, S::set1(1.0f)));
+    return S::scale_by_power_of_two(p, n);
+  }
+
+  static F sigmoid(F x) {
+    const F one = S::set1(1.0f);
+    return S::div(one, S::add(one, exp(S::sub(S::zero(), x))));
+  }
+
+  /// tanh by the sigmoid, and by its odd Taylor series where that would cancel.
+  static F tanh(F x) {
+    const F by_sigmoid = S::sub(S::mul(S::set1(2.0f), sigmoid(S::add(x, x))), S::set1(1.0f));
+    const F square = S::mul(x, x);
+    F p = S::set1(62.0f / 2835.0f);
+    p = S::fma(p, square, S::set1(-17.0f / 315.0f));
+    p = S::fma(p, square, S::set1(2.0f / 15.0f));
+    p = S::fma(p, square, S::set1(-1.0f / 3.0f));
+    p = S::fma(S::mul(p, square), x, x);
+    return S::select_less(S::abs(x), S::set1(0.15f), p, by_sigmoid);
+  }
+
+  static void rms_norm(const float* x, const float* weight, float eps, int n, float* out) {
+    F squares = S::zero();
+    for (int i = 0; i < n; i += 16) {
+      const F v = S::load(x + i);
+      squares = S::fma(v, v, squares);
+    }
+    const float mean = S::reduce_add(squares) / static_cast<float>(n);
+    const F factor = S::set1(1.0f / __builtin_sqrtf(mean + eps));
+    for (int i = 0; i < n; i += 16) {
+      S::store(out + i, S::mul(S::mul(S::load(x + i), factor), S::load(weight + i)));
+    }
+  }
+
+  static void rope(float* x, const float* cos, const float* sin, int n_rot, RopeStyle style) {
+    const int half = n_rot / 2;
+    const int step = style == RopeStyle::kNeoX ? 1 : 2;
+    float* first = x;
+    float* second = style == RopeStyle::kNeoX ? x + half : x + 1;
+    for (int i = 0; i < half; ++i) {
+      const float a = first[i * step];
+      const float b = second[i * step];
+      first[i * step] = a * cos[i] - b * sin[i];
+      second[i * step] = a * sin[i] + b * cos[i];
+    }
+  }
+
+  static void add(float* x, const float* y, int n) {
+    for (int i = 0; i < n; i += 16) S::store(x + i, S::add(S::load(x + i), S::load(y + i)));
+  }
+
+  static void scale(float* x, float factor, int n) {
+    for (int i = 0; i < n; i += 16) S::store(x + i, S::mul(S::load(x + i), S::set1(factor)));
+  }
+
+  static void gated_activation(float* gate, const float* up, int n, Activation activation) {
+    for (int i = 0; i < n; i += 16) {
+      const F x = S::load(gate + i);
+      const F act = activation == Activation::kSilu ? S::mul(x, sigmoid(x)) : gelu_tanh(x);
+      S::store(gate + i, S::mul(act, S::load(up + i)));
+    }
+  }
+
+  static void softcap(float* x, float cap, int n) {
+    for (int i = 0; i < n; i += 16) {
+      S::store(x + i, S::mul(S::set1(cap), tanh(S::div(S::load(x + i), S::set1(cap)))));
+    }
+  }
+
+  static void softmax_part(float* x, int n, float* maximum, float* sum) {
+    F top = S::load(x);
+    for (int i = 16; i < n; i += 16) top = S::max(S::load(x + i), top);
+    *maximum = S::reduce_max(top);
+    const F shift = S::set1(*maximum);
+    const F lowest = S::set1(-FLT_MAX);
+    F total = S::zero();
+    for (int i = 0; i < n; i += 16) {
+      const F v = S::load(x + i);
+      const F e = S::select_less(v, lowest, S::zero(), exp(S::sub(v, shift)));
+      S::store(x + i, e);
+      total = S::add(total, e);
+    }
+    *sum = S::reduce_add(total);
+  }
+
+  static void merge(float* acc, float a, const float* part, float b, int n) {
+    for (int i = 0; i < n; i += 16) {
+      const F scaled = S::mul(S::load(part + i), S::set1(b));
+      S::store(acc + i, S::fma(S::load(acc + i), S::set1(a), scaled));
+    }
+  }
+
+  static LogSumExpPart log_sum_exp_part(const float* logits, int n) {
+    LogSumExpPart part{logits[0], 0.0, 0};
+    int i = 0;
+    for (; i + 16 <= n; i += 16) {
+      const float top = S::reduce_max(S::load(logits + i));
+      if (top > part.maximum || i == 0) {
+        part.maximum = top;
+        part.argmax = i;  // the first of these sixteen; made exact below
+      }
+    }
+    for (int j = i; j < n; ++j) {
+      if (logits[j] > part.maximum) {
+        part.maximum = logits[j];
+        part.argmax = j;
+      }
+    }
+    // A value that is not finite leaves no equal entry behind; stay inside the row then.
+    while (part.argmax < n - 1 && logits[part.argmax] != part.maximum) ++part.argmax;
+    const F shift = S::set1(part.maximum);
+    for (int j = 0; j < i; j += 16) {
+      part.sum += static_cast<double>(S::reduce_add(exp(S::sub(S::load(logits + j), shift))));
+    }
+    if (i < n) {
+      float rest[16];
+      for (int j = 0; j < 16; ++j) rest[j] = i + j < n ? logits[i + j] : -FLT_MAX;
+      S::store(rest, exp(S::sub(S::load(rest), shift)));
+      for (int j = 0; i + j < n; ++j) part.sum += static_cast<double>(rest[j]);
+    }
+    return part;
+  }
+
+ private:
+  /// 0.5·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))), Hendrycks and Gimpel, arXiv 1606.08415; written as
+  /// x·sigmoid(2·…), which is the same.
+  static F gelu_tanh(F x) {
+    const F cube = S::mul(S::mul(x, x), x);
+    const F inner = S::fma(S::set1(0.044715f), cube, x);
+    return S::mul(x, sigmoid(S::mul(S::set1(1.5957691216057308f), inner)));
+  }
+};
+
+}  // namespace quant

@@ -1,0 +1,10 @@
+#include "simd/avx2.h"
+
+#include "kernels/table.h"
+
+namespace quant {
+
+extern const Kernels kKernelsAvx2;
+constexpr Kernels kKernelsAvx2 = KernelTable<Avx2>::make(Isa::kAvx2);
+
+}  // namespace quant
