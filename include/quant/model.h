@@ -19,28 +19,45 @@ enum class RopeScaling { kNone, kLinear, kYarn, kLongRope };
 enum class Activation { kSilu, kGeluTanh };
 
 /// Rotary position embedding (arXiv 2104.09864), its YaRN (2309.00071) and LongRoPE (2402.13753)
-/// extensions, as the file's metadata state them.
+/// extensions, with the conventions of llama.cpp b11434. For position p and pair i in
+/// [0, n_rot / 2) the angle is
+///     plain = p · base^(-2i / n_rot) / divisor[i]     interpolated = plain / factor
+///     angle = interpolated                                                (all but yarn)
+///     angle = interpolated · (1 - mix[i]) + plain · mix[i]                (yarn)
+/// where divisor is freq_factors; or, if there are long and short factors, long_factors where the
+/// session's context exceeds original_context and else short_factors; or 1. For yarn
+///     edge(beta) = n_rot · ln(original_context / (2π · beta)) / (2 · ln(base))
+///     low = max(0, floor(edge(yarn_beta_fast)))   high = min(n_rot - 1,
+///     ceil(edge(yarn_beta_slow))) mix[i] = yarn_ext_factor · (1 - clamp((i - low) / max(0.001,
+///     high - low), 0, 1))
+/// Cosine and sine are multiplied by attention_factor, and for yarn with factor > 1 also by
+/// 1 + 0.1 · ln(factor).
 struct RopeConfig {
   RopeStyle style = RopeStyle::kNormal;
-  int n_rot = 0;         ///< coordinates of a head that rotate; even, at most head_dim
+  int n_rot = 0;  ///< coordinates of a head that rotate, its first ones; even, at most key_dim
   double base = 10000.0;
   RopeScaling scaling = RopeScaling::kNone;
-  double factor = 1.0;          ///< context extension; positions are divided by it (linear, yarn)
-  int original_context = 0;     ///< context length before extension (yarn, longrope)
+  double factor = 1.0;       ///< context extension; 1 where scaling is none
+  int original_context = 0;  ///< context length before extension; context_length if not stated
+  // llama.cpp b11434 reads the yarn_* keys for none of the supported architectures, so that these
+  // are the constants of the paper.
   double yarn_ext_factor = 1.0;
   double yarn_beta_fast = 32.0;
   double yarn_beta_slow = 1.0;
-  double attention_factor = 1.0;  ///< multiplies cos and sin (yarn, longrope)
+  /// rope.scaling.attn_factor as stored: applies with every kind of scaling, also none. What yarn
+  /// adds to it is not included (see above).
+  double attention_factor = 1.0;
   /// Divisors of the frequencies, [n_rot / 2]: Llama 3's rope_freqs, or empty.
   std::vector<float> freq_factors;
-  /// LongRoPE's two sets, [n_rot / 2] each; the session's context decides once which one is used.
+  /// LongRoPE's two sets, [n_rot / 2] each, or empty. The session's context decides once which one
+  /// is used, because cached keys are rotated already.
   std::vector<float> long_factors;
   std::vector<float> short_factors;
 };
 
 /// What may differ between layers.
 struct LayerConfig {
-  int sliding_window = 0;  ///< a query sees the last n positions; 0 = all
+  int sliding_window = 0;  ///< a query sees the last n positions, its own included; 0 = all
   int rope = 0;            ///< index into ModelConfig::ropes
 };
 
@@ -48,19 +65,19 @@ struct LayerConfig {
 /// never the architecture's name.
 struct ModelConfig {
   std::string architecture;
-  std::string name;       ///< general.name, "" if absent
+  std::string name;  ///< general.name, "" if absent
   int n_layers = 0;
   int n_embd = 0;
   int n_heads = 0;
   int n_kv_heads = 0;
-  int key_dim = 0;        ///< head_dim of queries and keys
-  int value_dim = 0;      ///< head_dim of values
+  int key_dim = 0;    ///< head_dim of queries and keys
+  int value_dim = 0;  ///< head_dim of values
   int n_ff = 0;
   int n_vocab = 0;
   int context_length = 0;  ///< what the model was trained for
   float norm_eps = 1e-5f;
   float embedding_scale = 1.0f;
-  float attention_scale = 0.0f;   ///< multiplies q·k
+  float attention_scale = 0.0f;    ///< multiplies q·k
   float attention_softcap = 0.0f;  ///< s = cap·tanh(s/cap); 0 = none
   float final_softcap = 0.0f;      ///< the same for logits
   Activation activation = Activation::kSilu;

@@ -1,0 +1,142 @@
+// The KV cache: packed rows of every layer and head, and the few exact rows that a spec asks for.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "kernels/kernels.h"
+#include "quant/kv_spec.h"
+
+namespace quant {
+
+/// Positions [begin, end).
+struct PositionRange {
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+  bool empty() const noexcept { return begin >= end; }
+  PositionRange clipped_to(PositionRange other) const noexcept {
+    return {begin > other.begin ? begin : other.begin, end < other.end ? end : other.end};
+  }
+};
+
+/// What the query at position t sees of one side of one layer; the rule of docs/kv-formats.md.
+struct QueryView {
+  PositionRange sink;    ///< exact
+  PositionRange packed;  ///< decoded codes
+  PositionRange window;  ///< exact
+};
+/// sliding_window: the layer's, 0 if the layer is global. Every visible position is in exactly one
+/// of the three ranges, and they ascend.
+QueryView query_view(const KvSide& side, int sliding_window, std::int64_t t) noexcept;
+
+/// Keys or values of one layer.
+///
+/// Packed rows are head-major and, in a sliding-window layer, a ring: the row of position p is at
+/// slot p mod capacity. Exact rows of earlier batches live in `sink` and in a ring of `window`
+/// rows; exact rows of the running batch are the caller's until commit() copies what later batches
+/// need.
+class KvStore {
+ public:
+  /// sliding_window: the layer's, 0 if it is global. max_batch: the most tokens appended at once.
+  KvStore(const KvSide& side, int n_heads, int head_dim, int sliding_window, int max_batch);
+
+  const KvSide& side() const noexcept { return side_; }
+  int head_dim() const noexcept { return head_dim_; }
+  /// Makes room for positions [0, positions) in steps; keeps all rows.
+  void reserve(std::int64_t positions);
+  /// Encodes the row [head_dim] of a head at a position. False if the format refuses it.
+  bool encode(const KvKernels& kernels, int head, std::int64_t position, const float* row) noexcept;
+  /// After a batch [begin, end): keeps those of its exact rows that later queries may see.
+  /// rows: [n_heads][stride] floats, a head's rows contiguous.
+  void commit(std::int64_t begin, std::int64_t end, const float* rows, std::size_t stride) noexcept;
+
+  /// Calls visit(position, n, rows) for the contiguous runs of packed rows of a range, ascending.
+  template <class Visit>
+  void for_packed(int head, PositionRange range, const Visit& visit) const noexcept;
+  /// The same for exact rows of earlier batches, positions in the sink or in the window.
+  template <class Visit>
+  void for_sink(int head, PositionRange range, const Visit& visit) const noexcept;
+  template <class Visit>
+  void for_window(int head, PositionRange range, const Visit& visit) const noexcept;
+
+  /// Bytes asked of the allocator now.
+  std::size_t allocated_bytes() const noexcept;
+  std::size_t packed_bytes() const noexcept { return packed_.allocated_bytes(); }
+  std::int64_t capacity() const noexcept { return capacity_; }
+  /// What allocated_bytes() must be once `positions` were reserved, from the format's row size
+  /// alone.
+  static std::size_t formula_bytes(const KvSide& side, int n_heads, int head_dim,
+                                   int sliding_window, int max_batch, std::int64_t positions);
+
+ private:
+  KvSide side_;
+  int n_heads_;
+  int head_dim_;
+  std::size_t row_bytes_;
+  int sliding_window_;
+  int max_batch_;
+  std::int64_t capacity_ = 0;
+  std::int64_t sink_rows_ = 0;
+  std::int64_t window_rows_ = 0;
+  AlignedBuffer<std::uint8_t> packed_;  // [n_heads][capacity][row_bytes], slot p mod capacity
+  AlignedBuffer<float> sink_;           // [n_heads][sink_rows][head_dim]
+  AlignedBuffer<float> window_;         // [n_heads][window_rows][head_dim], slot p mod window_rows
+};
+
+template <class Visit>
+void KvStore::for_packed(int head, PositionRange range, const Visit& visit) const noexcept {
+  const std::uint8_t* rows = packed_.data() + static_cast<std::size_t>(head) *
+                                                  static_cast<std::size_t>(capacity_) * row_bytes_;
+  for (std::int64_t p = range.begin; p < range.end;) {
+    const std::int64_t slot = p % capacity_;
+    const std::int64_t n = range.end - p < capacity_ - slot ? range.end - p : capacity_ - slot;
+    visit(p, static_cast<int>(n), rows + static_cast<std::size_t>(slot) * row_bytes_);
+    p += n;
+  }
+}
+
+template <class Visit>
+void KvStore::for_sink(int head, PositionRange range, const Visit& visit) const noexcept {
+  if (range.empty()) return;
+  const std::int64_t row = static_cast<std::int64_t>(head) * sink_rows_ + range.begin;
+  visit(range.begin, static_cast<int>(range.end - range.begin), sink_.data() + row * head_dim_);
+}
+
+template <class Visit>
+void KvStore::for_window(int head, PositionRange range, const Visit& visit) const noexcept {
+  for (std::int64_t p = range.begin; p < range.end;) {
+    const std::int64_t slot = p % window_rows_;
+    const std::int64_t left = window_rows_ - slot;
+    const std::int64_t n = range.end - p < left ? range.end - p : left;
+    const std::int64_t row = static_cast<std::int64_t>(head) * window_rows_ + slot;
+    visit(p, static_cast<int>(n), window_.data() + row * head_dim_);
+    p += n;
+  }
+}
+
+/// Both sides of every layer.
+class KvCache {
+ public:
+  /// max_batch: the most tokens appended at once.
+  KvCache(const ModelConfig& config, const KvSpec& spec, int max_batch);
+
+  KvStore& keys(int layer) noexcept { return keys_[static_cast<std::size_t>(layer)]; }
+  KvStore& values(int layer) noexcept { return values_[static_cast<std::size_t>(layer)]; }
+  const KvStore& keys(int layer) const noexcept { return keys_[static_cast<std::size_t>(layer)]; }
+  const KvStore& values(int layer) const noexcept {
+    return values_[static_cast<std::size_t>(layer)];
+  }
+  void reserve(std::int64_t positions);
+
+  std::size_t allocated_bytes() const noexcept;
+  static std::size_t formula_bytes(const ModelConfig& config, const KvSpec& spec, int max_batch,
+                                   std::int64_t positions);
+
+ private:
+  std::vector<KvStore> keys_;
+  std::vector<KvStore> values_;
+};
+
+}  // namespace quant
