@@ -30,11 +30,11 @@ struct Matrix {
 using Vector = const float*;
 
 struct LayerWeights {
-  Vector attn_norm = nullptr;       // [n_embd]
-  Matrix q;                         // [n_heads·key_dim, n_embd]
-  Matrix k;                         // [n_kv_heads·key_dim, n_embd]
-  Matrix v;                         // [n_kv_heads·value_dim, n_embd]
-  Matrix o;                         // [n_embd, n_heads·value_dim]
+  Vector attn_norm = nullptr;  // [n_embd]
+  Matrix q;                    // [n_heads·key_dim, n_embd]
+  Matrix k;                    // [n_kv_heads·key_dim, n_embd]
+  Matrix v;                    // [n_kv_heads·value_dim, n_embd]
+  Matrix o;                    // [n_embd, n_heads·value_dim]
   Vector q_bias = nullptr;
   Vector k_bias = nullptr;
   Vector v_bias = nullptr;
