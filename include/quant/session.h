@@ -40,11 +40,11 @@ struct TokenLoss {
 
 /// Bytes of a session's cache.
 struct CacheMemory {
-  std::size_t allocated;     ///< asked of the allocator
-  std::size_t formula;       ///< what row sizes, sinks and windows come to
-  double key_bits;           ///< allocated bits of packed keys per value
+  std::size_t allocated;  ///< asked of the allocator
+  std::size_t formula;    ///< what row sizes, sinks and windows come to
+  double key_bits;        ///< allocated bits of packed keys per value
   double value_bits;
-  std::int64_t positions;    ///< positions the cache has room for
+  std::int64_t positions;  ///< positions the cache has room for
 };
 
 /// Mutable; not for use by two threads at once. Results do not depend on the batch size, on how a
@@ -66,8 +66,8 @@ class Session {
   /// Appends tokens. Throws Error(kUsage) beyond the context, Error(kEvaluation) if a key or value
   /// is not finite or does not fit the format (named by layer and position).
   void append(std::span<const Token> tokens);
-  /// The same, and for each i with targets[i] >= 0 the loss of targets[i] after tokens[i]; losses[i]
-  /// of other i is left alone. Holds no more logits than a tile of the vocabulary.
+  /// The same, and for each i with targets[i] >= 0 the loss of targets[i] after tokens[i];
+  /// losses[i] of other i is left alone. Holds no more logits than a tile of the vocabulary.
   void append(std::span<const Token> tokens, std::span<const Token> targets,
               std::span<TokenLoss> losses);
   /// Appends tokens and returns all their logits, [tokens][n_vocab].

@@ -18,8 +18,8 @@ class Linear {
   void set_input(const float* x, int m, std::int64_t cols) noexcept;
   /// out[i][r] = Σ_k x[i][k]·w[r][k]; out is [m][w.rows], w.rows a multiple of 16.
   void multiply(const Matrix& w, float* out) noexcept;
-  /// One panel of up to 16 rows of w for inputs [first, first + count): the caller divides the work.
-  /// out: [count][out_stride], with room for 16 floats a row.
+  /// One panel of up to 16 rows of w for inputs [first, first + count): the caller divides the
+  /// work. out: [count][out_stride], with room for 16 floats a row.
   void multiply_panel(const Matrix& w, std::int64_t row, int first, int count, float* out,
                       std::size_t out_stride) const noexcept;
 
@@ -30,9 +30,9 @@ class Linear {
   const float* x_ = nullptr;  // [m][cols]
   int m_ = 0;
   std::int64_t cols_ = 0;
-  AlignedBuffer<std::int8_t> q_;       // [m][cols]
-  AlignedBuffer<float> scale_;         // [m][cols / 32]
-  AlignedBuffer<std::int32_t> sum_;    // [m][cols / kInt8SumValues]
+  AlignedBuffer<std::int8_t> q_;     // [m][cols]
+  AlignedBuffer<float> scale_;       // [m][cols / 32]
+  AlignedBuffer<std::int32_t> sum_;  // [m][cols / kInt8SumValues]
 };
 
 }  // namespace quant

@@ -1,0 +1,204 @@
+#include "engine/transformer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+
+#include "base/parallel.h"
+#include "quant/error.h"
+
+namespace quant {
+namespace {
+
+std::size_t to_size(std::int64_t n) { return static_cast<std::size_t>(n); }
+
+std::int64_t longest_row(const ModelConfig& config) {
+  return std::max({config.n_embd, config.n_ff, config.n_heads * config.value_dim});
+}
+
+}  // namespace
+
+Transformer::Transformer(const Model& model, const SessionOptions& options)
+    : config_(model.config()),
+      weights_(model.weights()),
+      kernels_(kernels_for(options.isa)),
+      threads_(options.threads),
+      max_batch_(options.batch),
+      act_(config_, options.batch),
+      linear_(kernels_, options.math, options.threads, options.batch, longest_row(config_)),
+      attention_(config_, kernels_, options.threads, options.batch) {
+  for (const RopeConfig& rope : config_.ropes) ropes_.emplace_back(rope, options.context);
+}
+
+void Transformer::reserve(std::int64_t positions) {
+  for (RopeTable& rope : ropes_) rope.reserve(positions);
+}
+
+std::span<const float> Transformer::forward(std::span<const Token> tokens,
+                                            std::int64_t first_position, KvCache& cache) {
+  const int n_tokens = static_cast<int>(tokens.size());
+  embed(tokens);
+  for (int layer = 0; layer < config_.n_layers; ++layer) {
+    block({first_position, n_tokens, layer, weights_.layers[to_size(layer)], cache});
+  }
+  norm(act_.hidden.data(), weights_.output_norm, n_tokens, act_.normed.data());
+  return {act_.normed.data(), to_size(n_tokens) * to_size(config_.n_embd)};
+}
+
+void Transformer::embed(std::span<const Token> tokens) noexcept {
+  const Matrix& table = weights_.embedding;
+  const WeightKernels& kernels = weight_kernels(kernels_, table.type);
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    float* row = act_.hidden.data() + i * to_size(config_.n_embd);
+    kernels.decode_row(table.data + to_size(tokens[i]) * table.row_bytes, table.cols, row);
+    if (config_.embedding_scale != 1.0f) {
+      kernels_.scale(row, config_.embedding_scale, config_.n_embd);
+    }
+  }
+}
+
+void Transformer::block(const Batch& batch) {
+  norm(act_.hidden.data(), batch.weights.attn_norm, batch.n_tokens, act_.normed.data());
+  project_qkv(batch);
+  normalize_heads(batch);
+  rotate(batch);
+  append(batch);
+  attend(batch);
+  add_residual(batch.weights.post_attn_norm, batch.n_tokens);
+  norm(act_.hidden.data(), batch.weights.ffn_norm, batch.n_tokens, act_.normed.data());
+  feed_forward(batch);
+  add_residual(batch.weights.post_ffn_norm, batch.n_tokens);
+}
+
+void Transformer::project_qkv(const Batch& batch) noexcept {
+  const LayerWeights& w = batch.weights;
+  linear_.set_input(act_.normed.data(), batch.n_tokens, config_.n_embd);
+  linear_.multiply(w.q, act_.queries.data());
+  linear_.multiply(w.k, act_.keys.data());
+  linear_.multiply(w.v, act_.values.data());
+  add_bias(act_.queries.data(), w.q_bias, batch.n_tokens, config_.n_heads * config_.key_dim);
+  add_bias(act_.keys.data(), w.k_bias, batch.n_tokens, config_.n_kv_heads * config_.key_dim);
+  add_bias(act_.values.data(), w.v_bias, batch.n_tokens, config_.n_kv_heads * config_.value_dim);
+}
+
+void Transformer::normalize_heads(const Batch& batch) noexcept {
+  const auto normalize = [&](float* heads, Vector weight, int n_heads) {
+    if (weight == nullptr) return;
+    parallel_for(threads_, static_cast<std::int64_t>(batch.n_tokens) * n_heads,
+                 [&](std::int64_t i, int) {
+                   float* head = heads + i * config_.key_dim;
+                   kernels_.rms_norm(head, weight, config_.norm_eps, config_.key_dim, head);
+                 });
+  };
+  normalize(act_.queries.data(), batch.weights.q_norm, config_.n_heads);
+  normalize(act_.keys.data(), batch.weights.k_norm, config_.n_kv_heads);
+}
+
+/// Also scales the queries, so that attention's scores need no factor.
+void Transformer::rotate(const Batch& batch) noexcept {
+  const RopeTable& rope = ropes_[to_size(config_.layers[to_size(batch.layer)].rope)];
+  parallel_for(threads_, batch.n_tokens, [&](std::int64_t i, int) {
+    const float* cos = rope.cos(batch.first_position + i);
+    const float* sin = rope.sin(batch.first_position + i);
+    float* queries = act_.queries.data() + i * config_.n_heads * config_.key_dim;
+    for (int head = 0; head < config_.n_heads; ++head) {
+      kernels_.rope(queries + head * config_.key_dim, cos, sin, rope.n_rot(), rope.style());
+    }
+    kernels_.scale(queries, config_.attention_scale, config_.n_heads * config_.key_dim);
+    float* keys = act_.keys.data() + i * config_.n_kv_heads * config_.key_dim;
+    for (int head = 0; head < config_.n_kv_heads; ++head) {
+      kernels_.rope(keys + head * config_.key_dim, cos, sin, rope.n_rot(), rope.style());
+    }
+  });
+}
+
+void Transformer::append(const Batch& batch) {
+  // Position and side of the first refusal, so that the message does not depend on thread timing.
+  std::atomic<std::int64_t> refused{INT64_MAX};
+  const auto store = [&](KvStore& to, const float* from, float* exact, int side) {
+    const KvKernels& kernels = kv_kernels(kernels_, to.side().type);
+    const int dim = to.head_dim();
+    const std::int64_t tasks = static_cast<std::int64_t>(batch.n_tokens) * config_.n_kv_heads;
+    parallel_for(threads_, tasks, [&](std::int64_t task, int) {
+      const std::int64_t i = task / config_.n_kv_heads;
+      const std::int64_t head = task % config_.n_kv_heads;
+      float* row = exact + (head * max_batch_ + i) * dim;
+      std::memcpy(row, from + task * dim, to_size(dim) * sizeof(float));
+      if (to.encode(kernels, static_cast<int>(head), batch.first_position + i, row)) return;
+      std::int64_t mine = (batch.first_position + i) * 2 + side;
+      std::int64_t first = refused.load();
+      while (mine < first && !refused.compare_exchange_weak(first, mine)) {
+      }
+    });
+  };
+  KvStore& keys = batch.cache.keys(batch.layer);
+  KvStore& values = batch.cache.values(batch.layer);
+  store(keys, act_.keys.data(), act_.exact_keys.data(), 0);
+  store(values, act_.values.data(), act_.exact_values.data(), 1);
+  if (const std::int64_t at = refused.load(); at != INT64_MAX) {
+    const KvStore& at_fault = at % 2 == 0 ? keys : values;
+    throw Error(ErrorKind::kEvaluation,
+                fmt::format("layer {}, position {}: a {} is not finite or exceeds what {} can hold",
+                            batch.layer, at / 2, at % 2 == 0 ? "key" : "value",
+                            kv_format_info(at_fault.side().type).name));
+  }
+}
+
+void Transformer::attend(const Batch& batch) noexcept {
+  KvStore& keys = batch.cache.keys(batch.layer);
+  KvStore& values = batch.cache.values(batch.layer);
+  attention_(keys, values,
+             {.first_position = batch.first_position,
+              .n_tokens = batch.n_tokens,
+              .sliding_window = config_.layers[to_size(batch.layer)].sliding_window,
+              .queries = act_.queries.data(),
+              .exact_keys = act_.exact_keys.data(),
+              .exact_values = act_.exact_values.data(),
+              .out = act_.attended.data()});
+  const std::int64_t end = batch.first_position + batch.n_tokens;
+  const std::size_t rows = to_size(max_batch_);
+  keys.commit(batch.first_position, end, act_.exact_keys.data(), rows * to_size(config_.key_dim));
+  values.commit(batch.first_position, end, act_.exact_values.data(),
+                rows * to_size(config_.value_dim));
+  linear_.set_input(act_.attended.data(), batch.n_tokens, config_.n_heads * config_.value_dim);
+  linear_.multiply(batch.weights.o, act_.projected.data());
+  add_bias(act_.projected.data(), batch.weights.o_bias, batch.n_tokens, config_.n_embd);
+}
+
+void Transformer::feed_forward(const Batch& batch) noexcept {
+  linear_.set_input(act_.normed.data(), batch.n_tokens, config_.n_embd);
+  linear_.multiply(batch.weights.gate, act_.gate.data());
+  linear_.multiply(batch.weights.up, act_.up.data());
+  parallel_for(threads_, batch.n_tokens, [&](std::int64_t i, int) {
+    kernels_.gated_activation(act_.gate.data() + i * config_.n_ff,
+                              act_.up.data() + i * config_.n_ff, config_.n_ff, config_.activation);
+  });
+  linear_.set_input(act_.gate.data(), batch.n_tokens, config_.n_ff);
+  linear_.multiply(batch.weights.down, act_.projected.data());
+}
+
+void Transformer::norm(const float* x, Vector weight, int n_tokens, float* out) noexcept {
+  parallel_for(threads_, n_tokens, [&](std::int64_t i, int) {
+    kernels_.rms_norm(x + i * config_.n_embd, weight, config_.norm_eps, config_.n_embd,
+                      out + i * config_.n_embd);
+  });
+}
+
+void Transformer::add_bias(float* x, Vector bias, int n_tokens, int n) noexcept {
+  if (bias == nullptr) return;
+  for (std::int64_t i = 0; i < n_tokens; ++i) kernels_.add(x + i * n, bias, n);
+}
+
+/// hidden += projected, after the norm that some architectures put there.
+void Transformer::add_residual(Vector post_norm, int n_tokens) noexcept {
+  float* projected = act_.projected.data();
+  if (post_norm != nullptr) norm(projected, post_norm, n_tokens, projected);
+  parallel_for(threads_, n_tokens, [&](std::int64_t i, int) {
+    kernels_.add(act_.hidden.data() + i * config_.n_embd, projected + i * config_.n_embd,
+                 config_.n_embd);
+  });
+}
+
+}  // namespace quant

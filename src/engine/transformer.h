@@ -1,0 +1,65 @@
+// The forward pass of a batch of tokens, from ids to final hidden states.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "engine/activations.h"
+#include "engine/attention.h"
+#include "engine/linear.h"
+#include "engine/rope_table.h"
+#include "kernels/kernels.h"
+#include "kv/cache.h"
+#include "model/weights.h"
+#include "quant/session.h"
+
+namespace quant {
+
+/// One path for prefill and decode: a single token is a batch of one.
+class Transformer {
+ public:
+  /// options must be complete: context, batch and threads set.
+  Transformer(const Model& model, const SessionOptions& options);
+
+  /// Makes the rotations of positions [0, positions) available.
+  void reserve(std::int64_t positions);
+  /// Runs tokens (at most options.batch) at positions first_position… through all layers and the
+  /// final norm, appending to the cache. Returns [tokens][n_embd], valid until the next call.
+  /// Throws Error(kEvaluation) if a format refuses a key or value.
+  std::span<const float> forward(std::span<const Token> tokens, std::int64_t first_position,
+                                 KvCache& cache);
+  Linear& linear() noexcept { return linear_; }
+
+ private:
+  struct Batch {
+    std::int64_t first_position;
+    int n_tokens;
+    int layer;
+    const LayerWeights& weights;
+    KvCache& cache;
+  };
+
+  void embed(std::span<const Token> tokens) noexcept;
+  void block(const Batch& batch);
+  void project_qkv(const Batch& batch) noexcept;
+  void normalize_heads(const Batch& batch) noexcept;
+  void rotate(const Batch& batch) noexcept;
+  void append(const Batch& batch);
+  void attend(const Batch& batch) noexcept;
+  void feed_forward(const Batch& batch) noexcept;
+  void norm(const float* x, Vector weight, int n_tokens, float* out) noexcept;
+  void add_bias(float* x, Vector bias, int n_tokens, int n) noexcept;
+  void add_residual(Vector post_norm, int n_tokens) noexcept;
+
+  const ModelConfig& config_;
+  const ModelWeights& weights_;
+  const Kernels& kernels_;
+  int threads_;
+  int max_batch_;
+  std::vector<RopeTable> ropes_;
+  Activations act_;
+  Linear linear_;
+  Attention attention_;
+};
+
+}  // namespace quant
