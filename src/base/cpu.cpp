@@ -20,10 +20,8 @@ struct IsaName {
   Isa isa;
   std::string_view name;
 };
-constexpr IsaName kNames[] = {{Isa::kScalar, "scalar"},
-                              {Isa::kAvx2, "avx2"},
-                              {Isa::kAvx512, "avx512"},
-                              {Isa::kNeon, "neon"}};
+constexpr IsaName kNames[] = {
+    {Isa::kScalar, "scalar"}, {Isa::kAvx2, "avx2"}, {Isa::kAvx512, "avx512"}, {Isa::kNeon, "neon"}};
 
 #if defined(__x86_64__)
 /// Register state that the operating system saves (XCR0). Without it the CPU's own flags mean
@@ -41,8 +39,8 @@ std::uint64_t saved_state() {
 }
 
 std::vector<Isa> detect() {
-  constexpr std::uint64_t kYmm = 0x06;   // SSE and AVX state
-  constexpr std::uint64_t kZmm = 0xe6;   // and opmask, upper ZMM, ZMM16-31
+  constexpr std::uint64_t kYmm = 0x06;  // SSE and AVX state
+  constexpr std::uint64_t kZmm = 0xe6;  // and opmask, upper ZMM, ZMM16-31
   const std::uint64_t state = saved_state();
   std::vector<Isa> isas;
   const bool avx2 = (state & kYmm) == kYmm && __builtin_cpu_supports("avx2") != 0 &&
@@ -50,11 +48,10 @@ std::vector<Isa> detect() {
                       unsigned a = 0, b = 0, c = 0, d = 0;
                       return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
                     }();
-  const bool avx512 = avx2 && (state & kZmm) == kZmm && __builtin_cpu_supports("avx512f") != 0 &&
-                      __builtin_cpu_supports("avx512bw") != 0 &&
-                      __builtin_cpu_supports("avx512dq") != 0 &&
-                      __builtin_cpu_supports("avx512vl") != 0 &&
-                      __builtin_cpu_supports("avx512vnni") != 0;
+  const bool avx512 =
+      avx2 && (state & kZmm) == kZmm && __builtin_cpu_supports("avx512f") != 0 &&
+      __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
+      __builtin_cpu_supports("avx512vl") != 0 && __builtin_cpu_supports("avx512vnni") != 0;
   if (avx512) isas.push_back(Isa::kAvx512);
   if (avx2) isas.push_back(Isa::kAvx2);
   isas.push_back(Isa::kScalar);

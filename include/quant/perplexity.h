@@ -1,0 +1,82 @@
+// Perplexity: exp of the mean natural-log loss over the scored tokens of a text.
+// Protocols and statistics are specified in docs/evaluation.md.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "quant/model.h"
+#include "quant/session.h"
+
+namespace quant {
+
+enum class Protocol {
+  kContext,   ///< consecutive contexts, every token but a context's first is scored
+  kLlamaCpp,  ///< llama-perplexity's: chunks, the second half of each is scored
+  kStrided,   ///< overlapping windows that score what is new (Hugging Face's recipe)
+};
+
+std::string_view protocol_name(Protocol protocol) noexcept;
+/// Throws Error(kUsage) that lists the known names.
+Protocol parse_protocol(std::string_view name);
+
+struct PlanOptions {
+  Protocol protocol = Protocol::kContext;
+  int context = 0;            ///< tokens a window, BOS included; 0 = the protocol's default
+  int stride = 0;             ///< kStrided: how far windows advance; 0 = half a context
+  int chunks = 0;             ///< at most this many windows; 0 = all
+  bool allow_longer = false;  ///< a context beyond what the model was trained for
+};
+
+/// One pass from an empty cache; tokens[first_scored…] are scored.
+struct EvalWindow {
+  std::vector<Token> tokens;
+  std::int64_t first_scored;
+};
+
+struct EvalPlan {
+  Protocol protocol;
+  int context;          ///< tokens of the longest window
+  int session_context;  ///< what was asked for, at least `context`
+  std::vector<EvalWindow> windows;
+  std::int64_t text_tokens;     ///< tokens of the text, BOS apart
+  std::int64_t dropped_tokens;  ///< tokens of the text that are in no window
+  std::int64_t scored_tokens() const noexcept;
+  std::int64_t run_tokens() const noexcept;
+};
+
+/// Divides a tokenized text into windows. Throws Error(kUsage) for texts that are too short and
+/// contexts that the model does not have.
+EvalPlan plan_evaluation(const Model& model, std::span<const Token> text,
+                         const PlanOptions& options);
+
+/// Share of exact (FP32) positions among those a query sees, by the view rule, averaged over
+/// layers.
+struct Fp32Share {
+  double end;   ///< the last scored query of the longest window
+  double mean;  ///< over all scored queries
+};
+Fp32Share fp32_share(const ModelConfig& config, const KvSide& side, const EvalPlan& plan);
+
+struct PerplexityResult {
+  double perplexity;
+  double mean_nll;               ///< nats a token
+  double standard_error;         ///< of the perplexity, tokens taken as independent
+  double standard_error_blocks;  ///< of the perplexity, bootstrap over blocks of 64 tokens
+  std::int64_t scored_tokens;
+  std::vector<TokenLoss> losses;  ///< in the order of the windows
+  std::vector<Token> targets;     ///< the scored tokens
+  double seconds;                 ///< the forward passes alone
+};
+
+/// done and total count tokens that went through the model.
+using Progress = std::function<void(std::int64_t done, std::int64_t total)>;
+
+/// Runs the windows one after the other. Throws what Session::append throws.
+PerplexityResult measure_perplexity(Session& session, const EvalPlan& plan,
+                                    const Progress& progress = {});
+
+}  // namespace quant

@@ -1,0 +1,208 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "kv/cache.h"
+#include "quant/error.h"
+#include "quant/perplexity.h"
+
+namespace quant {
+namespace {
+
+constexpr int kLlamaCppContext = 512;
+
+[[noreturn]] void refuse(const std::string& message) { throw Error(ErrorKind::kUsage, message); }
+
+/// What all protocols share.
+struct Text {
+  std::span<const Token> tokens;
+  std::vector<Token> prefix;  // BOS where it is on
+  std::int64_t room(int context) const { return context - static_cast<int>(prefix.size()); }
+  std::int64_t size() const { return static_cast<std::int64_t>(tokens.size()); }
+  EvalWindow window(std::int64_t begin, std::int64_t n, std::int64_t first_scored) const {
+    EvalWindow window{prefix, first_scored};
+    const auto from = tokens.begin() + begin;
+    window.tokens.insert(window.tokens.end(), from, from + n);
+    return window;
+  }
+};
+
+void plan_contexts(const Text& text, EvalPlan& plan) {
+  const std::int64_t room = text.room(plan.context);
+  for (std::int64_t begin = 0; begin < text.size(); begin += room) {
+    const std::int64_t n = std::min(room, text.size() - begin);
+    EvalWindow window = text.window(begin, n, 1);
+    if (window.tokens.size() < 2) {
+      plan.dropped_tokens += n;
+    } else {
+      plan.windows.push_back(std::move(window));
+    }
+  }
+}
+
+/// BOS, where it is on, stands in front of the whole text and over the first token of each chunk.
+void plan_llamacpp(const Text& text, EvalPlan& plan) {
+  std::vector<Token> all = text.prefix;
+  all.insert(all.end(), text.tokens.begin(), text.tokens.end());
+  const std::size_t context = static_cast<std::size_t>(plan.context);
+  if (all.size() < 2 * context) {
+    refuse(
+        fmt::format("the llamacpp protocol needs at least 2 x {} tokens and the text has {}; "
+                    "choose a smaller -c or a longer text",
+                    context, all.size()));
+  }
+  const std::size_t n_chunks = all.size() / context;
+  for (std::size_t chunk = 0; chunk < n_chunks; ++chunk) {
+    const auto from = all.begin() + static_cast<std::ptrdiff_t>(chunk * context);
+    EvalWindow window{{from, from + plan.context}, plan.context / 2 + 1};
+    if (!text.prefix.empty()) window.tokens[0] = text.prefix[0];
+    plan.windows.push_back(std::move(window));
+  }
+  plan.dropped_tokens = static_cast<std::int64_t>(all.size() - n_chunks * context);
+}
+
+void plan_strided(const Text& text, int stride, EvalPlan& plan) {
+  const std::int64_t room = text.room(plan.context);
+  const std::int64_t prefix = static_cast<std::int64_t>(text.prefix.size());
+  if (stride > room) {
+    refuse(fmt::format("a stride of {} skips tokens in a context of {}", stride, plan.context));
+  }
+  std::int64_t scored = 0;
+  for (std::int64_t begin = 0;; begin += stride) {
+    const std::int64_t n = std::min(room, text.size() - begin);
+    const std::int64_t first = begin == 0 ? 1 : prefix + scored - begin;
+    plan.windows.push_back(text.window(begin, n, first));
+    scored = begin + n;
+    if (scored == text.size()) break;
+  }
+}
+
+int default_context(const Model& model, Protocol protocol, std::int64_t whole) {
+  const int longest = model.config().context_length;
+  if (protocol == Protocol::kLlamaCpp) return std::min(kLlamaCppContext, longest);
+  return static_cast<int>(std::min<std::int64_t>(whole, longest));
+}
+
+/// Exact share of one side for the query at t, averaged over layers.
+double share_at(const ModelConfig& config, const KvSide& side, std::int64_t t) {
+  if (side.type == KvType::kFp32) return 1.0;
+  double sum = 0.0;
+  for (const LayerConfig& layer : config.layers) {
+    const QueryView view = query_view(side, layer.sliding_window, t);
+    const std::int64_t packed = view.packed.end - view.packed.begin;
+    const std::int64_t all = view.window.end - view.sink.begin;
+    sum += static_cast<double>(all - packed) / static_cast<double>(all);
+  }
+  return sum / static_cast<double>(config.layers.size());
+}
+
+}  // namespace
+
+std::string_view protocol_name(Protocol protocol) noexcept {
+  switch (protocol) {
+    case Protocol::kLlamaCpp:
+      return "llamacpp";
+    case Protocol::kStrided:
+      return "strided";
+    default:
+      return "context";
+  }
+}
+
+Protocol parse_protocol(std::string_view name) {
+  for (const Protocol p : {Protocol::kContext, Protocol::kLlamaCpp, Protocol::kStrided}) {
+    if (name == protocol_name(p)) return p;
+  }
+  refuse(fmt::format("unknown protocol '{}'; known: context, llamacpp, strided", name));
+}
+
+std::int64_t EvalPlan::scored_tokens() const noexcept {
+  std::int64_t n = 0;
+  for (const EvalWindow& w : windows) {
+    n += static_cast<std::int64_t>(w.tokens.size()) - w.first_scored;
+  }
+  return n;
+}
+
+std::int64_t EvalPlan::run_tokens() const noexcept {
+  std::int64_t n = 0;
+  for (const EvalWindow& w : windows) n += static_cast<std::int64_t>(w.tokens.size());
+  return n;
+}
+
+EvalPlan plan_evaluation(const Model& model, std::span<const Token> tokens,
+                         const PlanOptions& options) {
+  const Tokenizer& tokenizer = model.tokenizer();
+  Text text{tokens, {}};
+  if (tokenizer.add_bos() && tokenizer.bos().has_value()) text.prefix.push_back(*tokenizer.bos());
+  const std::int64_t whole = text.size() + static_cast<std::int64_t>(text.prefix.size());
+  if (tokens.empty() || whole < 2) {
+    refuse("the text is too short: perplexity needs at least 2 tokens");
+  }
+  const int longest = model.config().context_length;
+  if (options.context > longest && !options.allow_longer) {
+    refuse(
+        fmt::format("-c {} is above the model's context length of {}; say --allow-longer to "
+                    "measure beyond it",
+                    options.context, longest));
+  }
+  EvalPlan plan{.protocol = options.protocol,
+                .context = options.context > 0 ? options.context
+                                               : default_context(model, options.protocol, whole),
+                .session_context = 0,
+                .windows = {},
+                .text_tokens = text.size(),
+                .dropped_tokens = 0};
+  if (plan.context < 2 || text.room(plan.context) < 1) {
+    refuse(fmt::format("a context of {} tokens scores nothing", plan.context));
+  }
+  plan.session_context = plan.context;
+  switch (options.protocol) {
+    case Protocol::kContext:
+      plan_contexts(text, plan);
+      break;
+    case Protocol::kLlamaCpp:
+      plan_llamacpp(text, plan);
+      break;
+    case Protocol::kStrided:
+      plan_strided(text, options.stride > 0 ? options.stride : std::max(1, plan.context / 2), plan);
+      break;
+  }
+  if (options.chunks > 0 && plan.windows.size() > static_cast<std::size_t>(options.chunks)) {
+    plan.windows.resize(static_cast<std::size_t>(options.chunks));
+    std::int64_t covered = 0;
+    for (const EvalWindow& w : plan.windows) {
+      const std::int64_t n = static_cast<std::int64_t>(w.tokens.size());
+      covered += options.protocol == Protocol::kStrided && covered > 0
+                     ? n - w.first_scored
+                     : n - static_cast<std::int64_t>(text.prefix.size());
+    }
+    plan.dropped_tokens = text.size() - covered;
+  }
+  std::size_t context = 0;
+  for (const EvalWindow& w : plan.windows) context = std::max(context, w.tokens.size());
+  plan.context = static_cast<int>(context);
+  return plan;
+}
+
+Fp32Share fp32_share(const ModelConfig& config, const KvSide& side, const EvalPlan& plan) {
+  // The token at i is predicted by the query at i - 1. Many windows score the same positions.
+  std::vector<std::int64_t> scored(static_cast<std::size_t>(plan.context), 0);
+  for (const EvalWindow& w : plan.windows) {
+    for (std::size_t i = static_cast<std::size_t>(w.first_scored); i < w.tokens.size(); ++i) {
+      ++scored[i - 1];
+    }
+  }
+  Fp32Share share{0.0, 0.0};
+  std::int64_t queries = 0;
+  for (std::size_t t = 0; t < scored.size(); ++t) {
+    if (scored[t] == 0) continue;
+    share.end = share_at(config, side, static_cast<std::int64_t>(t));
+    share.mean += static_cast<double>(scored[t]) * share.end;
+    queries += scored[t];
+  }
+  if (queries > 0) share.mean /= static_cast<double>(queries);
+  return share;
+}
+
+}  // namespace quant

@@ -1,0 +1,57 @@
+#include "eval/statistics.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "base/splitmix64.h"
+
+namespace quant {
+
+double mean(std::span<const double> values) noexcept {
+  double sum = 0.0;
+  for (const double v : values) sum += v;
+  return values.empty() ? 0.0 : sum / static_cast<double>(values.size());
+}
+
+double standard_error(std::span<const double> values) noexcept {
+  if (values.size() < 2) return 0.0;
+  const double center = mean(values);
+  double squares = 0.0;
+  for (const double v : values) squares += (v - center) * (v - center);
+  const double n = static_cast<double>(values.size());
+  return std::sqrt(squares / n / (n - 1.0));
+}
+
+double block_standard_error(std::span<const double> values) {
+  constexpr int kResamples = 2000;
+  struct Block {
+    double sum;
+    double count;
+  };
+  std::vector<Block> blocks;
+  for (std::size_t i = 0; i < values.size(); i += kLossBlock) {
+    const std::span<const double> part = values.subspan(i, std::min(kLossBlock, values.size() - i));
+    const double count = static_cast<double>(part.size());
+    blocks.push_back({mean(part) * count, count});
+  }
+  if (blocks.size() < 2) return standard_error(values);
+  SplitMix64 random(0x5eed);
+  std::vector<double> means;
+  means.reserve(kResamples);
+  for (int r = 0; r < kResamples; ++r) {
+    Block total{0.0, 0.0};
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+      const Block& drawn = blocks[random.below(blocks.size())];
+      total.sum += drawn.sum;
+      total.count += drawn.count;
+    }
+    means.push_back(total.sum / total.count);
+  }
+  const double center = mean(means);
+  double squares = 0.0;
+  for (const double m : means) squares += (m - center) * (m - center);
+  return std::sqrt(squares / static_cast<double>(means.size() - 1));
+}
+
+}  // namespace quant
