@@ -46,16 +46,13 @@ class Cursor {
   }
 
   /// A count of items of at least item_bytes each, refused if the rest of the file could not hold
-  /// them: nothing is allocated for a count that is not true.
+  /// them: nothing is allocated for a count that cannot be true.
   std::uint64_t read_count(std::uint64_t item_bytes, std::string_view what) {
     const auto count = read<std::uint64_t>(what);
-    check_count(count, item_bytes, what);
-    return count;
-  }
-  void check_count(std::uint64_t count, std::uint64_t item_bytes, std::string_view what) const {
     if (count > remaining() / item_bytes) {
       fail(fmt::format("{} of {} exceeds the file: truncated or damaged", what, count));
     }
+    return count;
   }
 
   [[noreturn]] void fail(const std::string& problem) const {
