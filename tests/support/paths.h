@@ -15,7 +15,9 @@ inline std::filesystem::path shared_dir() { return source_dir() / ".." / "shared
 /// Real models, brought by tools/test.sh: $QUANT_MODELS, else the cache that quickstart.sh fills.
 std::filesystem::path models_dir();
 /// The quant command of this build.
-inline std::filesystem::path quant_binary() { return std::filesystem::path(QUANT_BUILD_DIR) / "quant"; }
+inline std::filesystem::path quant_binary() {
+  return std::filesystem::path(QUANT_BUILD_DIR) / "quant";
+}
 /// A fresh directory that is removed when the object dies.
 class TempDir {
  public:
@@ -31,8 +33,9 @@ class TempDir {
 
 }  // namespace quant::test
 
-/// Skips the test with a clear word if a file or directory that is not part of the project is absent.
-#define QUANT_REQUIRE_PATH(path)                                                  \
-  if (const std::filesystem::path required_path = (path);                        \
-      !std::filesystem::exists(required_path))                                    \
+/// Skips the test with a clear word if a file or directory that is not part of the project is
+/// absent.
+#define QUANT_REQUIRE_PATH(needed)                          \
+  if (const std::filesystem::path required_path = (needed); \
+      !std::filesystem::exists(required_path))              \
   GTEST_SKIP() << "needs " << required_path.string() << ", which is not here"
