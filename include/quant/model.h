@@ -24,8 +24,8 @@ enum class Activation { kSilu, kGeluTanh };
 ///     plain = p · base^(-2i / n_rot) / divisor[i]     interpolated = plain / factor
 ///     angle = interpolated                                                (all but yarn)
 ///     angle = interpolated · (1 - mix[i]) + plain · mix[i]                (yarn)
-/// where divisor is freq_factors; or, if there are long and short factors, long_factors where the
-/// session's context exceeds original_context and else short_factors; or 1. For yarn
+/// where divisor is freq_factors, or for longrope long_factors if the session's context exceeds
+/// original_context and else short_factors; 1 where these are empty. For yarn
 ///     edge(beta) = n_rot · ln(original_context / (2π · beta)) / (2 · ln(base))
 ///     low = max(0, floor(edge(yarn_beta_fast)))   high = min(n_rot - 1,
 ///     ceil(edge(yarn_beta_slow))) mix[i] = yarn_ext_factor · (1 - clamp((i - low) / max(0.001,
@@ -49,8 +49,8 @@ struct RopeConfig {
   double attention_factor = 1.0;
   /// Divisors of the frequencies, [n_rot / 2]: Llama 3's rope_freqs, or empty.
   std::vector<float> freq_factors;
-  /// LongRoPE's two sets, [n_rot / 2] each, or empty. The session's context decides once which one
-  /// is used, because cached keys are rotated already.
+  /// LongRoPE's two sets, [n_rot / 2] each; empty unless scaling is longrope. The session's context
+  /// decides once which one is used, because cached keys are rotated already.
   std::vector<float> long_factors;
   std::vector<float> short_factors;
 };

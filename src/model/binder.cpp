@@ -206,10 +206,12 @@ void bind_long_rope(WeightBinder& binder, ModelConfig& config) {
   if (rope.long_factors.empty() != rope.short_factors.empty()) {
     binder.fail("has only one of rope_factors_long.weight and rope_factors_short.weight");
   }
-  // phi3 files give the factors without a scaling type.
-  if (!rope.long_factors.empty() && rope.scaling != RopeScaling::kYarn) {
-    rope.scaling = RopeScaling::kLongRope;
+  if (rope.long_factors.empty()) return;
+  if (rope.scaling == RopeScaling::kYarn) {
+    binder.fail("has both YaRN's scaling and LongRoPE's factors, which is not supported");
   }
+  // phi3 files give the factors without a scaling type.
+  rope.scaling = RopeScaling::kLongRope;
 }
 
 }  // namespace quant

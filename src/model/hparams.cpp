@@ -43,6 +43,8 @@ RopeConfig read_rope(const Hparams& hparams, const ModelConfig& config, RopeStyl
     hparams.fail(fmt::format("rope.dimension_count {} is not even", rope.n_rot));
   }
   rope.base = hparams.positive_or("rope.freq_base", 10000.0);
+  // YaRN divides by the base's logarithm.
+  if (rope.base <= 1.0) hparams.fail(fmt::format("rope.freq_base {} is not above 1", rope.base));
   rope.scaling = read_scaling(hparams);
   // Older files call the factor scale_linear; 0 means that there is none.
   const double factor = hparams.non_negative_or("rope.scaling.factor",

@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <functional>
 
 #include "model/load.h"
 #include "support/expect_error.h"
@@ -272,6 +271,7 @@ TEST_F(ConfigTest, ImpossibleNumbersAreRefused) {
   expect_refused("rope.dimension_count", std::uint32_t{18}, "expected 2 to 16");
   expect_refused("rope.dimension_count", std::uint32_t{7}, "rope.dimension_count 7 is not even");
   expect_refused("rope.freq_base", 0.0f, "llama.rope.freq_base is 0");
+  expect_refused("rope.freq_base", 1.0f, "rope.freq_base 1 is not above 1");
   expect_refused("rope.freq_base", std::nanf(""), "llama.rope.freq_base is nan");
   expect_refused("rope.scaling.factor", -1.0f, "llama.rope.scaling.factor is -1");
   expect_refused("attention.layer_norm_rms_epsilon", 0.0f, "layer_norm_rms_epsilon is 0");

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/half.h"
 #include "model/load.h"
 #include "support/expect_error.h"
@@ -196,6 +198,44 @@ TEST_F(WeightsTest, TensorsThatWouldChangeTheResultAreNotLeftOut) {
   }
   // Parts of other networks in the same file are none of the language model's business.
   load(GgufWriter(sound).add_tensor("v.blk.0.attn_norm.weight", {128}, values));
+}
+
+TEST_F(WeightsTest, EveryFlippedBitOfTheHeaderIsSurvived) {
+  TinyModelSpec spec = tiny_spec("gemma3");
+  spec.n_layers = 1;
+  spec.n_embd = spec.n_ff = spec.head_dim = 32;
+  spec.n_heads = spec.n_kv_heads = 1;
+  spec.weight_type = TensorType::kQ8_0;
+  GgufWriter writer = tiny_model(spec);
+  for (const char* key : {"tokens", "token_type", "merges"}) {
+    writer.remove(std::string("tokenizer.ggml.") + key);
+  }
+  const std::string sound = writer.bytes();
+  const Loaded model = load(writer);
+  const std::byte* map = model.data("token_embd.weight");  // the first tensor
+  std::size_t data_bytes = 0;
+  for (const Tensor& tensor : model.file.tensors()) {
+    data_bytes = std::max(data_bytes,
+                          static_cast<std::size_t>(tensor.data.data() - map) + tensor.data.size());
+  }
+  int refused = 0;
+  unsigned sum = 0;
+  for (std::size_t i = 0; i < sound.size() - data_bytes; ++i) {
+    std::string damaged = sound;
+    damaged[i] = static_cast<char>(damaged[i] ^ (1 << (i % 8)));
+    write_file(path_, damaged);
+    try {
+      const GgufFile file = GgufFile::open(path_.string());
+      const ConfigAndWeights loaded = load_config_and_weights(file);
+      const Matrix& down = loaded.weights.layers.back().down;
+      sum += std::to_integer<unsigned>(
+          down.data[static_cast<std::size_t>(down.rows) * down.row_bytes - 1]);
+    } catch (const Error&) {
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 0);
+  EXPECT_GT(sum, 0u);
 }
 
 TEST_F(WeightsTest, VocabularyOnlyFilesAreRefused) {
