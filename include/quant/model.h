@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -102,6 +103,8 @@ class Model {
   std::uint64_t weight_bytes() const noexcept;
   /// Number of weights.
   std::uint64_t parameters() const noexcept;
+  /// Tensors of each stored type: {"F32", 61}, {"Q4_1", 210}, ...
+  std::map<std::string, int> tensor_types() const;
   /// The chat template of the file, "" if it has none.
   std::string chat_template() const;
 

@@ -14,8 +14,8 @@ template <class S>
 struct Elementwise {
   using F = typename S::F32x16;
 
-  /// exp(x), within 2 ulp for x in [-87, 88]; smaller x give the smallest normal number, larger ones
-  /// the largest power used here. Cody-Waite reduction and a degree-6 polynomial.
+  /// exp(x), within 2 ulp for x in [-87, 88]; smaller x give the smallest normal number, larger
+  /// ones the largest power used here. Cody-Waite reduction and a degree-6 polynomial.
   static F exp(F x) {
     x = S::max(S::min(x, S::set1(88.0f)), S::set1(-87.0f));
     const auto n = S::to_int(S::mul(x, S::set1(1.44269504088896341f)));
@@ -112,6 +112,8 @@ struct Elementwise {
     }
     *sum = S::reduce_add(total);
   }
+
+  static float exp_scalar(float x) { return x < -FLT_MAX ? 0.0f : S::reduce_max(exp(S::set1(x))); }
 
   static void merge(float* acc, float a, const float* part, float b, int n) {
     for (int i = 0; i < n; i += 16) {

@@ -1,6 +1,5 @@
-#include "simd/avx2.h"
-
 #include "kernels/table.h"
+#include "simd/avx2.h"
 
 namespace quant {
 

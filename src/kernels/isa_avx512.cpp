@@ -1,6 +1,5 @@
-#include "simd/avx512.h"
-
 #include "kernels/table.h"
+#include "simd/avx512.h"
 
 namespace quant {
 

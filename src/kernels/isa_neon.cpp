@@ -1,6 +1,5 @@
-#include "simd/neon.h"
-
 #include "kernels/table.h"
+#include "simd/neon.h"
 
 namespace quant {
 

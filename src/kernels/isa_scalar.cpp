@@ -1,6 +1,5 @@
-#include "simd/scalar.h"
-
 #include "kernels/table.h"
+#include "simd/scalar.h"
 
 namespace quant {
 

@@ -42,6 +42,8 @@ struct Kernels {
   /// Replaces x by exp(x - max) and gives {max, sum}; entries equal to -inf become exactly 0. The
   /// sum is FP32. At least one entry must be finite.
   void (*softmax_part)(float* x, int n, float* maximum, float* sum);
+  /// exp(x) for x in [-87, 0], 0 for -inf: the weight of a softmax part.
+  float (*exp)(float x);
   /// acc = acc·a + part·b.
   void (*merge)(float* acc, float a, const float* part, float b, int n);
   /// Over n logits (any n >= 1); products of the sum are FP32 within 16, double across.

@@ -6,8 +6,8 @@
 
 namespace quant {
 
-/// out[i][0..16) (+)= Σ_k x[i][k]·panel[k][0..16) for R rows of x; k ascends with one fma a step, so
-/// an output has the same bits however many rows are computed beside it.
+/// out[i][0..16) (+)= Σ_k x[i][k]·panel[k][0..16) for R rows of x; k ascends with one fma a step,
+/// so an output has the same bits however many rows are computed beside it.
 template <class S, int R, bool Accumulate>
 inline __attribute__((always_inline)) void panel_rows(const float* x, size_t x_stride, int n_k,
                                                       const float* panel, size_t panel_stride,

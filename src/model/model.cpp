@@ -40,6 +40,12 @@ std::uint64_t Model::parameters() const noexcept {
   return count;
 }
 
+std::map<std::string, int> Model::tensor_types() const {
+  std::map<std::string, int> types;
+  for (const Tensor& tensor : file_->tensors()) ++types[tensor_type_name(tensor.type_number)];
+  return types;
+}
+
 std::string Model::chat_template() const {
   return std::string(file_->get_string("tokenizer.chat_template").value_or(""));
 }

@@ -52,15 +52,13 @@ struct Avx512 {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
   }
   QUANT_SIMD float reduce_add(F32x16 v) {
-    const __m256 eight =
-        _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
     const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
     const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
   }
   QUANT_SIMD float reduce_max(F32x16 v) {
-    const __m256 eight =
-        _mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    const __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
     const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
     const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
@@ -116,20 +114,18 @@ struct Avx512 {
       int32_t high = 0;
       memcpy(&low, p, Bits);
       memcpy(&high, p + Bits, Bits);
-      const __m512i words =
-          _mm512_inserti64x4(_mm512_set1_epi32(low), _mm256_set1_epi32(high), 1);
-      const __m256i step = _mm256_setr_epi32(0, Bits, 2 * Bits, 3 * Bits, 4 * Bits, 5 * Bits,
-                                             6 * Bits, 7 * Bits);
+      const __m512i words = _mm512_inserti64x4(_mm512_set1_epi32(low), _mm256_set1_epi32(high), 1);
+      const __m256i step =
+          _mm256_setr_epi32(0, Bits, 2 * Bits, 3 * Bits, 4 * Bits, 5 * Bits, 6 * Bits, 7 * Bits);
       const __m512i shifts = _mm512_inserti64x4(_mm512_castsi256_si512(step), step, 1);
-      return _mm512_and_si512(_mm512_srlv_epi32(words, shifts),
-                              _mm512_set1_epi32((1 << Bits) - 1));
+      return _mm512_and_si512(_mm512_srlv_epi32(words, shifts), _mm512_set1_epi32((1 << Bits) - 1));
     } else {
       uint64_t low = 0;
       uint64_t high = 0;
       memcpy(&low, p, Bits);
       memcpy(&high, p + Bits, Bits);
-      const __m512i shifts = _mm512_setr_epi64(0, Bits, 2 * Bits, 3 * Bits, 4 * Bits, 5 * Bits,
-                                               6 * Bits, 7 * Bits);
+      const __m512i shifts =
+          _mm512_setr_epi64(0, Bits, 2 * Bits, 3 * Bits, 4 * Bits, 5 * Bits, 6 * Bits, 7 * Bits);
       const __m512i mask = _mm512_set1_epi64((1 << Bits) - 1);
       const auto eight = [&](uint64_t word) __attribute__((always_inline)) {
         const __m512i words = _mm512_set1_epi64(static_cast<int64_t>(word));

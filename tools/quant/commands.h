@@ -1,0 +1,14 @@
+// One function a command. Each prints its result on stdout and throws quant::Error.
+#pragma once
+
+#include "options.h"
+
+namespace quant::tool {
+
+void run_perplexity(const RunOptions& run, const PplOptions& ppl, const std::string& text_file);
+void run_generate(const RunOptions& run, const GenerateOptions& generate);
+void run_info(const RunOptions& run);
+void run_types(bool json);
+void run_tokenize(const TokenizeOptions& options);
+
+}  // namespace quant::tool

@@ -1,0 +1,66 @@
+#include "console.h"
+
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+
+namespace quant::tool {
+namespace {
+
+constexpr int kBarCells = 30;
+constexpr double kRedrawSeconds = 0.1;
+
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+void set_up_console() {
+  const char* no_color = std::getenv("NO_COLOR");
+  const bool plain = no_color != nullptr && *no_color != '\0';
+  auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>(
+      plain ? spdlog::color_mode::never : spdlog::color_mode::automatic);
+  auto logger = std::make_shared<spdlog::logger>("quant", std::move(sink));
+  logger->set_pattern("%n: %^%l%$: %v");
+  spdlog::set_default_logger(std::move(logger));
+}
+
+void warn(const std::string& message) { spdlog::warn("{}", message); }
+void note(const std::string& message) { spdlog::info("{}", message); }
+void report_error(const std::string& message) { spdlog::error("{}", message); }
+
+bool stdout_is_terminal() { return ::isatty(STDOUT_FILENO) != 0; }
+
+bool stdin_is_piped() {
+  struct stat info {};
+  if (::fstat(STDIN_FILENO, &info) != 0) return false;
+  return S_ISFIFO(info.st_mode) || S_ISREG(info.st_mode) || S_ISSOCK(info.st_mode);
+}
+
+ProgressBar::ProgressBar(std::string_view label)
+    : label_(label), visible_(::isatty(STDERR_FILENO) != 0), began_(seconds_now()) {}
+
+ProgressBar::~ProgressBar() {
+  if (visible_ && drawn_ > 0.0) std::fputs("\r\033[K", stderr);
+}
+
+void ProgressBar::update(std::int64_t done, std::int64_t total) {
+  const double now = seconds_now();
+  if (!visible_ || total <= 0 || now - drawn_ < kRedrawSeconds) return;
+  drawn_ = now;
+  const double share = static_cast<double>(done) / static_cast<double>(total);
+  const int full = static_cast<int>(share * kBarCells);
+  const double left = share > 0.0 ? (now - began_) * (1.0 - share) / share : 0.0;
+  fmt::print(stderr, "\r\033[K{} [{:#<{}}{:.<{}}] {:3.0f} %  {:.0f} s left", label_, "", full, "",
+             kBarCells - full, 100.0 * share, left);
+  std::fflush(stderr);
+}
+
+}  // namespace quant::tool

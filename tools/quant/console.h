@@ -1,0 +1,36 @@
+// The terminal: results go to stdout, everything else to stderr.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace quant::tool {
+
+/// Prepares stderr messages; colours only on a terminal and without NO_COLOR.
+void set_up_console();
+void warn(const std::string& message);
+void note(const std::string& message);
+void report_error(const std::string& message);
+
+bool stdout_is_terminal();
+/// Standard input is a pipe, a file or a socket: something was given on purpose.
+bool stdin_is_piped();
+
+/// A progress bar with the time left on stderr, drawn only if that is a terminal.
+class ProgressBar {
+ public:
+  explicit ProgressBar(std::string_view label);
+  ~ProgressBar();
+  ProgressBar(const ProgressBar&) = delete;
+  ProgressBar& operator=(const ProgressBar&) = delete;
+  void update(std::int64_t done, std::int64_t total);
+
+ private:
+  std::string label_;
+  bool visible_;
+  double began_;
+  double drawn_ = 0.0;
+};
+
+}  // namespace quant::tool

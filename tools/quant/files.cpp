@@ -1,0 +1,116 @@
+#include "files.h"
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "quant/error.h"
+
+namespace quant::tool {
+namespace {
+
+constexpr std::size_t kBuffer = 1 << 20;
+
+[[noreturn]] void fail(const std::string& path, int code) {
+  throw Error(ErrorKind::kIo, fmt::format("{}: {}", path, std::strerror(code)));
+}
+
+struct CloseFile {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+using File = std::unique_ptr<std::FILE, CloseFile>;
+
+File open_for_reading(const std::string& path) {
+  if (std::filesystem::is_directory(path)) fail(path, EISDIR);
+  File file(std::fopen(path.c_str(), "rb"));
+  if (file == nullptr) fail(path, errno);
+  return file;
+}
+
+/// Calls take(data, n) for all bytes of the file.
+template <class Take>
+void read_all(std::FILE* file, const std::string& name, const Take& take) {
+  std::vector<char> buffer(kBuffer);
+  std::size_t n = 0;
+  while ((n = std::fread(buffer.data(), 1, buffer.size(), file)) > 0) take(buffer.data(), n);
+  if (std::ferror(file) != 0) fail(name, errno);
+}
+
+class Sha256 {
+ public:
+  Sha256() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
+    if (context_ == nullptr || EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1) {
+      throw Error(ErrorKind::kIo, "SHA-256 is not available in libcrypto");
+    }
+  }
+  void add(const char* data, std::size_t n) { EVP_DigestUpdate(context_.get(), data, n); }
+  std::string hex() {
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int length = 0;
+    EVP_DigestFinal_ex(context_.get(), digest, &length);
+    std::string text;
+    for (unsigned int i = 0; i < length; ++i) text += fmt::format("{:02x}", digest[i]);
+    return text;
+  }
+
+ private:
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
+};
+
+}  // namespace
+
+std::string read_text(const std::string& path) {
+  std::string text;
+  const auto take = [&](const char* data, std::size_t n) { text.append(data, n); };
+  if (path == "-") {
+    read_all(stdin, "standard input", take);
+  } else {
+    read_all(open_for_reading(path).get(), path, take);
+  }
+  return text;
+}
+
+void write_file(const std::string& path, std::string_view contents) {
+  const auto write = [&](const std::string& to) {
+    File file(std::fopen(to.c_str(), "wb"));
+    if (file == nullptr) fail(path, errno);
+    if (std::fwrite(contents.data(), 1, contents.size(), file.get()) != contents.size() ||
+        std::fflush(file.get()) != 0) {
+      fail(path, errno);
+    }
+  };
+  if (std::filesystem::exists(path) && !std::filesystem::is_regular_file(path)) {
+    write(path);  // a device or a pipe must not be renamed over
+    return;
+  }
+  const std::string temporary = fmt::format("{}.{}.tmp", path, ::getpid());
+  try {
+    write(temporary);
+    if (std::rename(temporary.c_str(), path.c_str()) != 0) fail(path, errno);
+  } catch (...) {
+    std::remove(temporary.c_str());
+    throw;
+  }
+}
+
+std::string sha256_of(std::string_view bytes) {
+  Sha256 hash;
+  hash.add(bytes.data(), bytes.size());
+  return hash.hex();
+}
+
+std::string sha256_of_file(const std::string& path) {
+  Sha256 hash;
+  read_all(open_for_reading(path).get(), path,
+           [&](const char* data, std::size_t n) { hash.add(data, n); });
+  return hash.hex();
+}
+
+}  // namespace quant::tool

@@ -1,0 +1,19 @@
+// Reading texts and writing results.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace quant::tool {
+
+/// The whole file, or standard input for "-". Throws Error(kIo).
+std::string read_text(const std::string& path);
+/// Writes to a temporary file beside the target and renames it: the old file survives a failure.
+/// Throws Error(kIo).
+void write_file(const std::string& path, std::string_view contents);
+
+std::string sha256_of(std::string_view bytes);
+/// Throws Error(kIo).
+std::string sha256_of_file(const std::string& path);
+
+}  // namespace quant::tool

@@ -1,0 +1,53 @@
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include "commands.h"
+#include "console.h"
+#include "quant/error.h"
+
+namespace {
+
+using namespace quant::tool;
+
+void run(const Options& options) {
+  switch (options.command) {
+    case Command::kHelp:
+      return;
+    case Command::kPerplexity:
+      return run_perplexity(options.run, options.ppl, options.generate.prompt_file);
+    case Command::kGenerate:
+      return run_generate(options.run, options.generate);
+    case Command::kInfo:
+      return run_info(options.run);
+    case Command::kTypes:
+      return run_types(options.types_json);
+    case Command::kTokenize:
+      return run_tokenize(options.tokenize);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a write error, not a death by signal
+  set_up_console();
+  try {
+    run(parse_options(argc, argv));
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+      throw quant::Error(quant::ErrorKind::kIo, "standard output: cannot write the result");
+    }
+    return 0;
+  } catch (const quant::Error& error) {
+    report_error(error.what());
+    return error.exit_code();
+  } catch (const std::bad_alloc&) {
+    report_error("not enough memory; choose a smaller context (-c), batch (-b) or KV format");
+  } catch (const std::exception& error) {
+    report_error(error.what());
+  }
+  return static_cast<int>(quant::ErrorKind::kEvaluation);
+}

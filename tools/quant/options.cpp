@@ -1,0 +1,214 @@
+#include "options.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iostream>
+
+#include "console.h"
+#include "quant/error.h"
+#include "quant/suggest.h"
+#include "quant/version.h"
+
+namespace quant::tool {
+namespace {
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  quant model.gguf --ppl text.txt -k turbo_kv_4b --k-window 128\n"
+    "  quant model.gguf -p \"Once upon a time\" -n 64 -k turbo_kv_4b -v turbo_kv_4b\n"
+    "  quant types\n"
+    "  quant tokenize model.gguf text.txt --ids\n";
+
+/// Names that llama.cpp's users type with one dash, which a parser takes for bundled letters.
+std::vector<std::string> arguments_of(int argc, const char* const* argv) {
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  for (std::string& argument : arguments) {
+    if (argument == "-ctk") argument = "--cache-type-k";
+    if (argument == "-ctv") argument = "--cache-type-v";
+    if (argument == "--") break;
+  }
+  return arguments;
+}
+
+void add_run_options(CLI::App& app, RunOptions& run) {
+  app.add_option("model,-m,--model", run.model, "Model file (GGUF)")->type_name("MODEL");
+  app.add_option("-k,--k-type,--cache-type-k", run.key_type,
+                 "KV format of the keys (see: quant types)")
+      ->type_name("TYPE");
+  app.add_option("-v,--v-type,--cache-type-v", run.value_type, "KV format of the values")
+      ->type_name("TYPE");
+  app.add_option("--k-window", run.key_window, "Most recent keys kept exact")->type_name("N");
+  app.add_option("--v-window", run.value_window, "Most recent values kept exact")->type_name("N");
+  app.add_option_function<int>(
+         "--window", [&run](int n) { run.key_window = run.value_window = n; }, "Both windows")
+      ->type_name("N");
+  app.add_option_function<int>(
+         "--sink", [&run](int n) { run.key_sink = run.value_sink = n; },
+         "First keys and values kept exact")
+      ->type_name("N");
+  app.add_option("-c,--ctx-size", run.context, "Context length in tokens")->type_name("CTX");
+  app.add_option("-j,-t,--threads", run.threads, "Threads (default: all CPUs)")
+      ->type_name("THREADS");
+  app.add_option("-b,--batch-size", run.batch, "Tokens that go through the layers together")
+      ->type_name("BATCH");
+  app.add_option("--math", run.math, "exact (FP32 activations) or fast (int8 activations)")
+      ->type_name("MODE");
+  app.add_option("--isa", run.isa, "Force an instruction set: scalar, avx2, avx512, neon")
+      ->type_name("ISA");
+  app.add_flag("--json", run.json, "Print results as JSON");
+  app.add_option("-o,--output", run.output, "Write the result to a file instead")
+      ->type_name("FILE");
+}
+
+void add_ppl_options(CLI::App& app, PplOptions& ppl) {
+  app.add_option("--ppl,--perplexity", ppl.text,
+                 "Measure perplexity of a text (- or a pipe: standard input)")
+      ->type_name("FILE")
+      ->expected(0, 1)
+      ->default_str("");
+  app.add_option("--protocol", ppl.protocol, "context, llamacpp or strided")->type_name("NAME");
+  app.add_option("--stride", ppl.stride, "Tokens a window advances (--protocol strided)")
+      ->type_name("N");
+  app.add_option("--chunks", ppl.chunks, "At most N contexts of the text")->type_name("N");
+  app.add_flag("--allow-longer", ppl.allow_longer, "Allow -c beyond the model's context length");
+}
+
+void add_generate_options(CLI::App& app, GenerateOptions& generate) {
+  app.add_option("-p,--prompt", generate.prompt,
+                 "Generate text after a prompt (- for standard input)")
+      ->type_name("PROMPT");
+  app.add_option("-f,--file", generate.prompt_file,
+                 "File with the prompt, or with the text of --ppl")
+      ->type_name("FILE");
+  app.add_option("-n,--n-predict", generate.n_predict, "Tokens to generate at most")
+      ->type_name("N");
+  app.add_flag("--chat", generate.chat, "Wrap the prompt in the model's chat template");
+  SamplerOptions& sampler = generate.sampler;
+  app.add_option("-T,--temp", sampler.temperature,
+                 "Temperature (default 0: always the most likely)")
+      ->type_name("T");
+  app.add_option("--top-k", sampler.top_k, "Sample from the K most likely (0: all)")
+      ->type_name("K");
+  app.add_option("--top-p", sampler.top_p, "Sample from this share of the probability")
+      ->type_name("P");
+  app.add_option("--min-p", sampler.min_p, "Drop what is below this share of the most likely")
+      ->type_name("P");
+  app.add_option("--repeat-penalty", sampler.repeat_penalty, "Penalty of the last 64 tokens")
+      ->type_name("X");
+  app.add_option("-s,--seed", sampler.seed, "Seed of the sampler")->type_name("SEED");
+}
+
+CLI::App* add_tokenize(CLI::App& app, TokenizeOptions& tokenize) {
+  CLI::App* sub = app.add_subcommand("tokenize", "Print the tokens of a text");
+  sub->add_option("model", tokenize.model, "Model or vocabulary file (GGUF)")->required();
+  sub->add_option("text", tokenize.text, "Text file, - for standard input")->required();
+  sub->add_flag("--ids", tokenize.ids_only, "Print the ids alone, separated by spaces");
+  sub->add_flag("--no-bos", tokenize.no_bos, "Never put BOS in front");
+  sub->add_flag("--special", tokenize.parse_special, "Read special tokens in the text as such");
+  sub->add_flag("--json", tokenize.json, "Print as JSON");
+  return sub;
+}
+
+/// One line that names what was not understood and the nearest thing that would have been.
+std::string explain_extras(const CLI::App& app, const std::string& message,
+                           const std::vector<std::string>& arguments) {
+  std::vector<std::string> names;
+  for (const CLI::App* part : app.get_subcommands(nullptr)) names.push_back(part->get_name());
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    for (const std::string& name : option->get_snames()) names.push_back("-" + name);
+  }
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  for (const std::string& argument : arguments) {
+    const std::string word = argument.substr(0, argument.find('='));
+    if (word.empty() || message.find(word) == std::string::npos) continue;
+    if (std::ranges::find(known, word) != known.end()) continue;
+    const std::string nearest = nearest_name(word, known);
+    if (nearest.empty()) return fmt::format("unknown argument '{}'; see quant --help", word);
+    return fmt::format("unknown argument '{}'; did you mean {}?", word, nearest);
+  }
+  return message;
+}
+
+Command command_of(const CLI::App& app, const Options& options, bool info) {
+  if (app.got_subcommand("types")) return Command::kTypes;
+  if (app.got_subcommand("tokenize")) return Command::kTokenize;
+  if (options.run.model.empty()) {
+    throw Error(ErrorKind::kUsage, "no model given; try: quant model.gguf --ppl text.txt");
+  }
+  const bool generate = options.generate.prompt.has_value() ||
+                        (!options.generate.prompt_file.empty() && !options.ppl.requested);
+  if (static_cast<int>(info) + static_cast<int>(options.ppl.requested) +
+          static_cast<int>(generate) >
+      1) {
+    throw Error(ErrorKind::kUsage, "--info, --ppl and -p exclude each other");
+  }
+  if (info) return Command::kInfo;
+  if (options.ppl.requested) return Command::kPerplexity;
+  if (generate) return Command::kGenerate;
+  throw Error(ErrorKind::kUsage,
+              "nothing to do: give --ppl FILE, -p PROMPT or --info (see quant --help)");
+}
+
+}  // namespace
+
+Options parse_options(int argc, const char* const* argv) {
+  Options options;
+  CLI::App app("Runs language models with a compressed KV cache and measures what that costs.",
+               "quant");
+  app.footer(kExamples);
+  app.require_subcommand(0, 1);
+  app.set_version_flag("--version", std::string("quant ") + std::string(version()));
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  add_run_options(app, options.run);
+  bool info = false;
+  app.add_flag("--info", info, "Print what is in the model file");
+  add_ppl_options(app, options.ppl);
+  add_generate_options(app, options.generate);
+  CLI::App* types = app.add_subcommand("types", "List the KV formats");
+  types->add_flag("--json", options.types_json, "Print as JSON");
+  CLI::App* tokenize = add_tokenize(app, options.tokenize);
+
+  const std::vector<std::string> arguments = arguments_of(argc, argv);
+  try {
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::CallForHelp&) {
+    std::cout << (app.got_subcommand(tokenize) ? tokenize->help()
+                  : app.got_subcommand(types)  ? types->help()
+                                               : app.help());
+    return options;
+  } catch (const CLI::CallForVersion& version_text) {
+    std::cout << version_text.what() << '\n';
+    return options;
+  } catch (const CLI::ExtrasError& e) {
+    const CLI::App& used = app.got_subcommand(tokenize) ? *tokenize
+                           : app.got_subcommand(types)  ? *types
+                                                        : app;
+    throw Error(ErrorKind::kUsage, explain_extras(used, e.what(), arguments));
+  } catch (const CLI::ParseError& e) {
+    throw Error(ErrorKind::kUsage, e.what());
+  }
+  options.ppl.requested = app.count("--ppl") > 0;
+  options.command = command_of(app, options, info);
+  return options;
+}
+
+SessionOptions session_options(const RunOptions& run, MathMode default_math) {
+  const int cpus = available_cpus();
+  SessionOptions session;
+  session.kv.key = {parse_kv_type(run.key_type), run.key_window, run.key_sink};
+  session.kv.value = {parse_kv_type(run.value_type), run.value_window, run.value_sink};
+  session.batch = run.batch;
+  session.threads = run.threads == 0 ? cpus : run.threads;
+  if (session.threads > cpus) {
+    note(fmt::format("{} threads asked for, {} used: this process may use {} CPUs", session.threads,
+                     cpus, cpus));
+    session.threads = cpus;
+  }
+  session.math = run.math.empty() ? default_math : parse_math_mode(run.math);
+  if (!run.isa.empty()) session.isa = parse_isa(run.isa);
+  return session;
+}
+
+}  // namespace quant::tool

@@ -1,0 +1,78 @@
+// What the user asked for.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "quant/perplexity.h"
+#include "quant/sampler.h"
+#include "quant/session.h"
+
+namespace quant::tool {
+
+/// Options of everything that runs a model.
+struct RunOptions {
+  std::string model;
+  std::string key_type = "fp16";
+  std::string value_type = "fp16";
+  int key_window = 0;
+  int value_window = 0;
+  int key_sink = 0;
+  int value_sink = 0;
+  int context = 0;
+  int threads = 0;  ///< 0 = all CPUs of this process
+  int batch = 512;
+  std::string math;  ///< "" = the command's default
+  std::string isa;   ///< "" = the best of this machine
+  bool json = false;
+  std::string output;
+};
+
+struct PplOptions {
+  bool requested = false;
+  std::string text;  ///< path, "-" for standard input, "" = not said
+  std::string protocol = "context";
+  int stride = 0;
+  int chunks = 0;
+  bool allow_longer = false;
+};
+
+struct GenerateOptions {
+  std::optional<std::string> prompt;
+  std::string prompt_file;
+  int n_predict = 128;
+  bool chat = false;
+  SamplerOptions sampler;
+};
+
+struct TokenizeOptions {
+  std::string model;
+  std::string text;
+  bool ids_only = false;
+  bool no_bos = false;
+  bool parse_special = false;
+  bool json = false;
+};
+
+enum class Command { kHelp, kPerplexity, kGenerate, kInfo, kTypes, kTokenize };
+
+struct Options {
+  Command command = Command::kHelp;
+  RunOptions run;
+  PplOptions ppl;
+  GenerateOptions generate;
+  TokenizeOptions tokenize;
+  bool types_json = false;
+};
+
+/// Parses the command line. Prints help or version itself and gives kHelp. Throws Error(kUsage).
+Options parse_options(int argc, const char* const* argv);
+
+/// Session options of a run: checks types, threads and ISA, and says on stderr what was capped.
+SessionOptions session_options(const RunOptions& run, MathMode default_math);
+
+}  // namespace quant::tool

@@ -1,0 +1,109 @@
+#include <fmt/format.h>
+
+#include "commands.h"
+#include "console.h"
+#include "files.h"
+#include "quant/error.h"
+#include "quant/perplexity.h"
+#include "record.h"
+
+namespace quant::tool {
+namespace {
+
+constexpr double kMiB = 1024.0 * 1024.0;
+
+std::string text_path_of(const PplOptions& ppl, const std::string& text_file) {
+  if (!ppl.text.empty() && !text_file.empty()) {
+    throw Error(ErrorKind::kUsage, "two texts given: --ppl FILE and -f FILE; leave one out");
+  }
+  if (!ppl.text.empty()) return ppl.text;
+  if (!text_file.empty()) return text_file;
+  if (stdin_is_piped()) return "-";
+  throw Error(ErrorKind::kUsage,
+              "--ppl needs a text: quant model.gguf --ppl text.txt, or a pipe into it");
+}
+
+/// llama-perplexity drops one newline at the end of a file.
+std::string text_of(const std::string& path, Protocol protocol) {
+  std::string text = read_text(path);
+  if (protocol == Protocol::kLlamaCpp && text.ends_with('\n')) text.pop_back();
+  if (text.empty()) throw Error(ErrorKind::kUsage, fmt::format("{}: the text is empty", path));
+  return text;
+}
+
+void say_what_is_left_out(const EvalPlan& plan) {
+  if (plan.dropped_tokens == 0) return;
+  note(fmt::format("{} of {} tokens of the text are not used", plan.dropped_tokens,
+                   plan.text_tokens));
+}
+
+std::string side_line(const Json& record, const char* type, const char* window, const char* bits,
+                      const char* share) {
+  return fmt::format(
+      "{}, {} bits per value, window {}, sink {}, FP32 share {:.1f} % (at the end {:.1f} %)",
+      record[type].get<std::string>(), record[bits].get<double>(), record[window].get<int>(),
+      record["sink"].get<int>(), 100.0 * record[std::string(share) + "_mean"].get<double>(),
+      100.0 * record[std::string(share) + "_end"].get<double>());
+}
+
+std::string report(const Json& r) {
+  std::string out;
+  const auto line = [&](const char* label, const std::string& value) {
+    out += fmt::format("{:<12} {}\n", label, value);
+  };
+  line("perplexity", fmt::format("{:.4f} ± {:.4f} (± {:.4f} over blocks of 64 tokens)",
+                                 r["perplexity"].get<double>(), r["standard_error"].get<double>(),
+                                 r["standard_error_blocks"].get<double>()));
+  line("mean loss", fmt::format("{:.6f} nats over {} scored tokens", r["mean_nll"].get<double>(),
+                                r["scored_tokens"].get<std::int64_t>()));
+  line("protocol", fmt::format("{}, {} context{} of up to {} tokens",
+                               r["protocol"].get<std::string>(), r["contexts"].get<int>(),
+                               r["contexts"] == 1 ? "" : "s", r["context"].get<int>()));
+  line("keys", side_line(r, "key_type", "key_window", "key_bits", "fp32_share"));
+  line("values", side_line(r, "value_type", "value_window", "value_bits", "value_fp32_share"));
+  line("cache",
+       fmt::format("{} bytes ({:.2f} MiB) for {} positions", r["kv_bytes"].get<std::size_t>(),
+                   r["kv_bytes"].get<double>() / kMiB, r["kv_positions"].get<std::int64_t>()));
+  line("math", fmt::format("{}, {}, {} thread{}, batch {}", r["math"].get<std::string>(),
+                           r["isa"].get<std::string>(), r["threads"].get<int>(),
+                           r["threads"] == 1 ? "" : "s", r["batch"].get<int>()));
+  line("speed", fmt::format("{:.1f} tokens/s, {:.2f} s, peak memory {:.1f} MiB",
+                            r["tokens_per_second"].get<double>(), r["seconds"].get<double>(),
+                            r["peak_rss_bytes"].get<double>() / kMiB));
+  return out;
+}
+
+}  // namespace
+
+void run_perplexity(const RunOptions& run, const PplOptions& ppl, const std::string& text_file) {
+  const PlanOptions plan_options{.protocol = parse_protocol(ppl.protocol),
+                                 .context = run.context,
+                                 .stride = ppl.stride,
+                                 .chunks = ppl.chunks,
+                                 .allow_longer = ppl.allow_longer};
+  SessionOptions options = session_options(run, MathMode::kExact);
+  const std::string path = text_path_of(ppl, text_file);
+  const auto model = Model::load(run.model);
+  const std::string text = text_of(path, plan_options.protocol);
+  const std::vector<Token> tokens = model->tokenizer().encode(text);
+  const EvalPlan plan = plan_evaluation(*model, tokens, plan_options);
+  say_what_is_left_out(plan);
+  options.context = plan.session_context;
+  options.reserve = plan.context;
+  Session session(model, options);
+  PerplexityResult result;
+  {
+    ProgressBar bar("perplexity");
+    result = measure_perplexity(
+        session, plan, [&](std::int64_t done, std::int64_t total) { bar.update(done, total); });
+  }
+  const Json record = perplexity_record(session, run, plan, result, text, path, tokens);
+  if (record["perplexity"].is_null()) {
+    throw Error(ErrorKind::kEvaluation,
+                fmt::format("the perplexity is beyond what a number can hold (mean loss {:.1f})",
+                            result.mean_nll));
+  }
+  emit(run, run.json ? record.dump(2) + "\n" : report(record));
+}
+
+}  // namespace quant::tool
