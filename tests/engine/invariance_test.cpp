@@ -1,0 +1,191 @@
+// What may not change a single bit of a loss: the batch size, the number of threads, and a window
+// that is as long as the context.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "base/splitmix64.h"
+#include "kernels/kernels.h"
+#include "quant/session.h"
+#include "support/paths.h"
+#include "support/reference.h"
+#include "support/tiny_model.h"
+
+namespace quant::test {
+namespace {
+
+constexpr int kPositions = 320;
+
+std::shared_ptr<const Model> sliding_model(TensorType type) {
+  const TempDir dir;
+  TinyModelSpec spec = tiny_spec("gemma3");
+  spec.n_heads = 4;
+  spec.n_kv_heads = 2;
+  spec.n_layers = 3;
+  spec.weight_type = type;
+  return Model::load(write_tiny_model(dir.path(), spec));
+}
+
+std::vector<Token> random_tokens(int n, int vocab) {
+  SplitMix64 random(7);
+  std::vector<Token> tokens;
+  for (int i = 0; i < n; ++i) {
+    tokens.push_back(static_cast<Token>(random.below(static_cast<std::uint64_t>(vocab))));
+  }
+  return tokens;
+}
+
+std::vector<double> losses_of(const std::shared_ptr<const Model>& model, SessionOptions options,
+                              const std::vector<Token>& tokens) {
+  options.reserve = static_cast<int>(tokens.size());
+  Session session(model, options);
+  std::vector<TokenLoss> losses(tokens.size() - 1);
+  session.append(std::span(tokens).first(losses.size()), std::span(tokens).subspan(1), losses);
+  std::vector<double> nll;
+  for (const TokenLoss& loss : losses) nll.push_back(loss.nll);
+  return nll;
+}
+
+struct Spec {
+  KvType type;
+  int window;
+  int sink;
+};
+
+std::vector<Spec> all_specs() {
+  std::vector<Spec> specs;
+  for (const KvFormatInfo& format : kv_formats()) {
+    for (const int window : {0, 128}) {
+      for (const int sink : {0, 4}) specs.push_back({format.type, window, sink});
+    }
+  }
+  return specs;
+}
+
+std::string spec_name(const testing::TestParamInfo<Spec>& info) {
+  return std::string(kv_format_info(info.param.type).name) + "_w" +
+         std::to_string(info.param.window) + "_s" + std::to_string(info.param.sink);
+}
+
+void expect_invariant(const std::shared_ptr<const Model>& model, const KvSpec& kv,
+                      const std::vector<Token>& tokens) {
+  for (const MathMode math : {MathMode::kExact, MathMode::kFast}) {
+    SessionOptions options{.kv = kv, .batch = 512, .threads = 1, .math = math};
+    const std::vector<double> expected = losses_of(model, options, tokens);
+    for (const int threads : {1, 2}) {
+      for (const int batch : {1, 7, 64, 512}) {
+        options.threads = threads;
+        options.batch = batch;
+        EXPECT_EQ(losses_of(model, options, tokens), expected)
+            << describe(kv) << ", " << math_mode_name(math) << ", batch " << batch << ", "
+            << threads << " threads";
+      }
+    }
+  }
+}
+
+class Invariance : public testing::TestWithParam<Spec> {};
+
+TEST_P(Invariance, BatchAndThreadsDoNotChangeOneBit) {
+  static const auto model = sliding_model(TensorType::kQ8_0);
+  const KvSide side{GetParam().type, GetParam().window, GetParam().sink};
+  expect_invariant(model, {side, side}, random_tokens(kPositions, 288));
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, Invariance, testing::ValuesIn(all_specs()), spec_name);
+
+TEST(Invariance, DifferentSidesTogether) {
+  const auto model = sliding_model(TensorType::kQ8_0);
+  expect_invariant(model, {{KvType::kTurboKv4b, 128, 4}, {KvType::kUniform2b, 40, 0}},
+                   random_tokens(kPositions, 288));
+}
+
+TEST(Invariance, ShortWindowsOnReferenceModels) {
+  const std::filesystem::path index = shared_dir() / "ref" / "tiny" / "tiny.json";
+  QUANT_REQUIRE_PATH(index);
+  for (const LogitReference& reference : read_references(index)) {
+    const auto model = Model::load(reference.model.string());
+    for (const int window : {16, 40}) {
+      const KvSide side{KvType::kTurboKv3b, window, 0};
+      expect_invariant(model, {side, side}, reference.tokens);
+    }
+  }
+}
+
+TEST(Window, AsLongAsTheContextIsFp32BitForBit) {
+  for (const TensorType type : {TensorType::kF32, TensorType::kQ8_0}) {
+    const auto model = sliding_model(type);
+    const std::vector<Token> tokens = random_tokens(kPositions, 288);
+    const KvSide fp32{KvType::kFp32, 0, 0};
+    const std::vector<double> expected = losses_of(model, {.kv = {fp32, fp32}}, tokens);
+    for (const KvFormatInfo& format : kv_formats()) {
+      for (const int window : {kPositions, 100000}) {
+        const KvSide side{format.type, window, 0};
+        EXPECT_EQ(losses_of(model, {.kv = {side, side}, .batch = 64}, tokens), expected)
+            << format.name << " window " << window;
+      }
+    }
+  }
+}
+
+TEST(Window, OfNothingIsNotFp32) {
+  const auto model = sliding_model(TensorType::kF32);
+  const std::vector<Token> tokens = random_tokens(kPositions, 288);
+  const KvSide fp32{KvType::kFp32, 0, 0};
+  const KvSide flat{KvType::kUniform2b, 0, 0};
+  EXPECT_NE(losses_of(model, {.kv = {flat, flat}}, tokens),
+            losses_of(model, {.kv = {fp32, fp32}}, tokens));
+}
+
+TEST(Isa, AllGiveTheSameBits) {
+  for (const TensorType type : {TensorType::kF32, TensorType::kQ8_0}) {
+    const auto model = sliding_model(type);
+    const std::vector<Token> tokens = random_tokens(100, 288);
+    for (const KvFormatInfo& format : kv_formats()) {
+      const KvSide side{format.type, 16, 4};
+      for (const MathMode math : {MathMode::kExact, MathMode::kFast}) {
+        SessionOptions options{.kv = {side, side}, .math = math, .isa = Isa::kScalar};
+        const std::vector<double> expected = losses_of(model, options, tokens);
+        for (const Isa isa : available_isas()) {
+          options.isa = isa;
+          EXPECT_EQ(losses_of(model, options, tokens), expected)
+              << format.name << ", " << isa_name(isa) << ", " << math_mode_name(math);
+        }
+      }
+    }
+  }
+}
+
+TEST(Session, CallsMayDivideATextAnywhere) {
+  const auto model = sliding_model(TensorType::kQ8_0);
+  const std::vector<Token> tokens = random_tokens(200, 288);
+  const KvSide side{KvType::kTurboKv4b, 32, 4};
+  Session whole(model, {.kv = {side, side}});
+  whole.append(tokens);
+  const std::vector<float> expected(whole.logits().begin(), whole.logits().end());
+  Session pieces(model, {.kv = {side, side}});
+  for (std::size_t begin = 0; begin < tokens.size(); begin += 33) {
+    const std::size_t n = std::min<std::size_t>(33, tokens.size() - begin);
+    pieces.append(std::span(tokens).subspan(begin, n));
+  }
+  EXPECT_EQ(std::vector<float>(pieces.logits().begin(), pieces.logits().end()), expected);
+}
+
+TEST(Session, ResetForgetsEverything) {
+  const auto model = sliding_model(TensorType::kF32);
+  const std::vector<Token> tokens = random_tokens(150, 288);
+  const KvSide side{KvType::kUniform4b, 32, 4};
+  Session fresh(model, {.kv = {side, side}});
+  fresh.append(tokens);
+  const std::vector<float> expected(fresh.logits().begin(), fresh.logits().end());
+  Session used(model, {.kv = {side, side}});
+  used.append(random_tokens(300, 200));
+  used.reset();
+  EXPECT_EQ(used.position(), 0);
+  used.append(tokens);
+  EXPECT_EQ(std::vector<float>(used.logits().begin(), used.logits().end()), expected);
+}
+
+}  // namespace
+}  // namespace quant::test
