@@ -39,7 +39,8 @@ std::vector<LogitReference> read_references(const std::filesystem::path& index) 
   std::ifstream file(index);
   if (!file) return references;
   const std::filesystem::path dir = index.parent_path();
-  for (const auto& [name, record] : nlohmann::json::parse(file).items()) {
+  const nlohmann::json records = nlohmann::json::parse(file);
+  for (const auto& [name, record] : records.items()) {
     references.push_back({name, dir / record.value("file", name + ".gguf"),
                           dir / (name + ".logits.npy"),
                           record.at("tokens").get<std::vector<Token>>(), record.value("context", 0),
