@@ -38,7 +38,7 @@ std::string split_prefix(const std::string& path, std::int64_t number, std::int6
     fail(path, fmt::format("is part {} of {} by its metadata, so its name must end in {}",
                            number + 1, count, split_suffix(number, count)));
   }
-  const std::string prefix = path.substr(0, path.size() - suffix.size());
+  std::string prefix = path.substr(0, path.size() - suffix.size());
   if (number != 0) {
     fail(path, fmt::format("is part {} of {}: open the first part, {}{}", number + 1, count, prefix,
                            split_suffix(0, count)));
@@ -82,7 +82,7 @@ T required(const std::string& path, std::string_view key, std::optional<T> value
 
 }  // namespace
 
-std::size_t MetadataArray::size() const noexcept {
+std::size_t MetadataArray::size() const {
   return std::visit([](const auto& v) { return v.size(); }, values);
 }
 

@@ -65,7 +65,7 @@ struct MetadataArray {
   std::variant<std::vector<std::string_view>, std::vector<std::int64_t>, std::vector<double>,
                std::vector<bool>>
       values;
-  std::size_t size() const noexcept;
+  std::size_t size() const;
 };
 /// Integers of any width become int64 (uint64 above its range is refused), floats become double.
 using MetadataValue = std::variant<std::int64_t, double, bool, std::string_view, MetadataArray>;

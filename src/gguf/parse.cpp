@@ -251,6 +251,7 @@ std::vector<ListedTensor> read_tensors(Cursor& in, std::uint64_t count) {
 
 void check_overlaps(const Cursor& in, const std::vector<ListedTensor>& tensors) {
   std::vector<const ListedTensor*> order;
+  order.reserve(tensors.size());
   for (const ListedTensor& listed : tensors) order.push_back(&listed);
   std::sort(order.begin(), order.end(),
             [](const auto* a, const auto* b) { return a->offset < b->offset; });
