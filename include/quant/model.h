@@ -28,9 +28,9 @@ enum class Activation { kSilu, kGeluTanh };
 /// where divisor is freq_factors, or for longrope long_factors if the session's context exceeds
 /// original_context and else short_factors; 1 where these are empty. For yarn
 ///     edge(beta) = n_rot · ln(original_context / (2π · beta)) / (2 · ln(base))
-///     low = max(0, floor(edge(yarn_beta_fast)))   high = min(n_rot - 1,
-///     ceil(edge(yarn_beta_slow))) mix[i] = yarn_ext_factor · (1 - clamp((i - low) / max(0.001,
-///     high - low), 0, 1))
+///     low = max(0, floor(edge(yarn_beta_fast)))
+///     high = min(n_rot - 1, ceil(edge(yarn_beta_slow)))
+///     mix[i] = yarn_ext_factor · (1 - clamp((i - low) / max(0.001, high - low), 0, 1))
 /// Cosine and sine are multiplied by attention_factor, and for yarn with factor > 1 also by
 /// 1 + 0.1 · ln(factor).
 struct RopeConfig {

@@ -32,6 +32,12 @@ class YarnRamp {
   double high_;
 };
 
+/// Interpolated positions make softer attention; YaRN's section 3.4 sharpens it again.
+double magnitude(const RopeConfig& config) {
+  const bool sharpen = config.scaling == RopeScaling::kYarn && config.factor > 1.0;
+  return config.attention_factor * (sharpen ? 1.0 + 0.1 * std::log(config.factor) : 1.0);
+}
+
 }  // namespace
 
 bool uses_long_factors(const RopeConfig& config, std::int64_t context) noexcept {
@@ -39,7 +45,7 @@ bool uses_long_factors(const RopeConfig& config, std::int64_t context) noexcept 
 }
 
 RopeTable::RopeTable(const RopeConfig& config, std::int64_t context)
-    : style_(config.style), half_(config.n_rot / 2), magnitude_(config.attention_factor) {
+    : style_(config.style), half_(config.n_rot / 2), magnitude_(magnitude(config)) {
   const std::vector<float>& divisors = config.scaling != RopeScaling::kLongRope
                                            ? config.freq_factors
                                        : uses_long_factors(config, context) ? config.long_factors
@@ -48,11 +54,9 @@ RopeTable::RopeTable(const RopeConfig& config, std::int64_t context)
   for (int i = 0; i < half_; ++i) {
     double frequency = std::pow(config.base, -2.0 * i / config.n_rot);
     if (!divisors.empty()) frequency /= static_cast<double>(divisors[static_cast<std::size_t>(i)]);
-    if (config.scaling == RopeScaling::kLinear) frequency /= config.factor;
-    if (config.scaling == RopeScaling::kYarn) {
-      const double keep = YarnRamp(config)(i) * config.yarn_ext_factor;
-      frequency *= keep + (1.0 - keep) / config.factor;
-    }
+    const double keep =
+        config.scaling == RopeScaling::kYarn ? YarnRamp(config)(i) * config.yarn_ext_factor : 0.0;
+    frequency *= keep + (1.0 - keep) / config.factor;
     frequencies_[static_cast<std::size_t>(i)] = frequency;
   }
 }
