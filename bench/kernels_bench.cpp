@@ -1,0 +1,160 @@
+// Every weight type and KV format on every instruction set of this machine, one thread.
+//   quant_kernel_bench --benchmark_filter='product_int8/Q4_1/avx512'
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
+
+#include <vector>
+
+#include "base/splitmix64.h"
+#include "kernels/kernels.h"
+
+namespace quant {
+namespace {
+
+constexpr std::int64_t kColumns = 2048;
+constexpr int kPanels = 64;  // 1024 rows: more than the L1 cache, so that decoding reads memory
+constexpr int kRows = kPanels * kPanelRows;
+
+/// Random bytes whose half floats are small and finite whatever the format reads as a scale.
+std::vector<std::byte> random_rows(std::size_t bytes) {
+  SplitMix64 random(1);
+  std::vector<std::byte> rows(bytes);
+  for (std::byte& b : rows) b = static_cast<std::byte>(random.next() & 0x3b);
+  return rows;
+}
+
+std::vector<float> random_floats(std::size_t n) {
+  SplitMix64 random(2);
+  std::vector<float> values(n);
+  for (float& v : values) v = static_cast<float>(random.uniform() * 2.0 - 1.0);
+  return values;
+}
+
+void count_products(benchmark::State& state, int m, std::size_t bytes) {
+  const double products = static_cast<double>(m) * kRows * static_cast<double>(kColumns);
+  state.counters["Gmul/s"] = benchmark::Counter(
+      products * 1e-9 * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(bytes));
+}
+
+void run_product(benchmark::State& state, const Kernels& table, const WeightKernels& kernels, int m,
+                 bool int8) {
+  const TensorTypeInfo& type = tensor_type_info(kernels.type);
+  const std::size_t row_bytes =
+      static_cast<std::size_t>(kColumns) / type.block_values * type.block_bytes;
+  const std::vector<std::byte> rows = random_rows(row_bytes * kRows);
+  const std::vector<float> x = random_floats(static_cast<std::size_t>(m) * kColumns);
+  std::vector<std::int8_t> q(x.size());
+  std::vector<float> scale(x.size() / kInt8Block);
+  std::vector<std::int32_t> sum(x.size() / kInt8SumBlock);
+  table.quantize_int8(x.data(), static_cast<int>(x.size()), q.data(), scale.data(), sum.data());
+  std::vector<float> out(static_cast<std::size_t>(m) * kPanelRows);
+  for (auto _ : state) {
+    for (int panel = 0; panel < kPanels; ++panel) {
+      const std::byte* first =
+          rows.data() + static_cast<std::size_t>(panel * kPanelRows) * row_bytes;
+      if (int8) {
+        kernels.product_int8(first, row_bytes, kPanelRows, kColumns,
+                             {q.data(), scale.data(), sum.data(), m}, out.data(), kPanelRows);
+      } else {
+        kernels.product(first, row_bytes, kPanelRows, kColumns,
+                        {x.data(), static_cast<std::size_t>(kColumns), m}, out.data(), kPanelRows);
+      }
+      benchmark::DoNotOptimize(out.data());
+    }
+  }
+  count_products(state, m, rows.size());
+}
+
+/// Rows of a KV format with `queries` heads sharing them.
+void run_kv(benchmark::State& state, const KvKernels& kernels, const KvFormatInfo& format, int dim,
+            int queries, bool score) {
+  constexpr int kPositions = 4096;
+  const std::size_t row_bytes = format.row_bytes(dim);
+  const std::vector<float> values = random_floats(static_cast<std::size_t>(dim));
+  std::vector<std::uint8_t> rows(row_bytes * kPositions);
+  for (int i = 0; i < kPositions; ++i) {
+    kernels.encode(values.data(), dim, rows.data() + static_cast<std::size_t>(i) * row_bytes);
+  }
+  std::vector<float> heads = random_floats(static_cast<std::size_t>(queries * dim));
+  std::vector<float> weights(static_cast<std::size_t>(queries) * kPositions, 0.5f);
+  for (auto _ : state) {
+    if (score) {
+      kernels.score(rows.data(), kPositions, dim, heads.data(), queries, weights.data(),
+                    kPositions);
+    } else {
+      kernels.accumulate(rows.data(), kPositions, dim, weights.data(), kPositions, queries,
+                         heads.data());
+    }
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(state.iterations() * kPositions);
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(rows.size()));
+}
+
+void run_encode(benchmark::State& state, const KvKernels& kernels, const KvFormatInfo& format,
+                int dim) {
+  const std::vector<float> values = random_floats(static_cast<std::size_t>(dim));
+  std::vector<std::uint8_t> row(format.row_bytes(dim));
+  for (auto _ : state) {
+    kernels.encode(values.data(), dim, row.data());
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+
+void register_weights(const Kernels& table) {
+  for (int i = 0; i < table.n_weights; ++i) {
+    const WeightKernels& kernels = table.weights[i];
+    for (const int m : {1, 512}) {
+      for (const bool int8 : {false, true}) {
+        if (int8 && kernels.product_int8 == nullptr) continue;
+        const std::string name =
+            fmt::format("{}/{}/{}/m={}", int8 ? "product_int8" : "product",
+                        tensor_type_info(kernels.type).name, isa_name(table.isa), m);
+        benchmark::RegisterBenchmark(name.c_str(),
+                                     [&table, &kernels, m, int8](benchmark::State& state) {
+                                       run_product(state, table, kernels, m, int8);
+                                     });
+      }
+    }
+  }
+}
+
+void register_kv(const Kernels& table) {
+  for (const KvFormatInfo& format : kv_formats()) {
+    const KvKernels& kernels = kv_kernels(table, format.type);
+    for (const int dim : {64, 128}) {
+      const auto name = [&](const char* what, int queries) {
+        return fmt::format("{}/{}/{}/d={}/queries={}", what, format.name, isa_name(table.isa), dim,
+                           queries);
+      };
+      benchmark::RegisterBenchmark(
+          name("encode", 0).c_str(),
+          [&kernels, &format, dim](benchmark::State& s) { run_encode(s, kernels, format, dim); });
+      for (const int queries : {1, 3, 48}) {
+        for (const bool score : {true, false}) {
+          benchmark::RegisterBenchmark(
+              name(score ? "score" : "accumulate", queries).c_str(),
+              [&kernels, &format, dim, queries, score](benchmark::State& s) {
+                run_kv(s, kernels, format, dim, queries, score);
+              });
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace quant
+
+int main(int argc, char** argv) {
+  for (const quant::Isa isa : quant::available_isas()) {
+    quant::register_weights(quant::kernels_for(isa));
+    quant::register_kv(quant::kernels_for(isa));
+  }
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}
