@@ -60,6 +60,11 @@ class Session {
 
   /// Forgets all tokens; keeps the memory.
   void reset() noexcept;
+  /// A place to come back to: what was appended after mark() is forgotten by rewind(). Costs a copy
+  /// of the exact rows and of sliding-window layers, not of the whole cache.
+  class Mark;
+  Mark mark() const;
+  void rewind(const Mark& mark) noexcept;
   /// Tokens held so far.
   std::int64_t position() const noexcept;
 
@@ -82,6 +87,19 @@ class Session {
  private:
   struct State;
   std::unique_ptr<State> state_;
+};
+
+class Session::Mark {
+ public:
+  ~Mark();
+  Mark(Mark&&) noexcept;
+  Mark& operator=(Mark&&) noexcept;
+
+ private:
+  friend class Session;
+  struct Contents;
+  explicit Mark(std::unique_ptr<const Contents> contents);
+  std::unique_ptr<const Contents> contents_;
 };
 
 }  // namespace quant

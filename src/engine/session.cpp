@@ -118,6 +118,27 @@ void Session::reset() noexcept {
   state_->hidden = {};
 }
 
+struct Session::Mark::Contents {
+  std::int64_t position;
+  KvCache::Mark cache;
+};
+
+Session::Mark::Mark(std::unique_ptr<const Contents> contents) : contents_(std::move(contents)) {}
+Session::Mark::~Mark() = default;
+Session::Mark::Mark(Mark&&) noexcept = default;
+Session::Mark& Session::Mark::operator=(Mark&&) noexcept = default;
+
+Session::Mark Session::mark() const {
+  return Mark(std::make_unique<const Mark::Contents>(
+      Mark::Contents{state_->position, state_->cache.mark()}));
+}
+
+void Session::rewind(const Mark& mark) noexcept {
+  state_->cache.rewind(mark.contents_->cache);
+  state_->position = mark.contents_->position;
+  state_->hidden = {};
+}
+
 std::int64_t Session::position() const noexcept { return state_->position; }
 const Model& Session::model() const noexcept { return *state_->model; }
 const SessionOptions& Session::options() const noexcept { return state_->options; }

@@ -50,6 +50,23 @@ void grow(AlignedBuffer<T>& buffer, int n_heads, std::size_t from, std::size_t t
   buffer = std::move(grown);
 }
 
+template <class T>
+AlignedBuffer<T> copy_of(const AlignedBuffer<T>& buffer) {
+  AlignedBuffer<T> copy(buffer.size());
+  if (!buffer.empty()) std::memcpy(copy.data(), buffer.data(), buffer.size() * sizeof(T));
+  return copy;
+}
+
+/// Puts each head's saved rows back in front of its rows, which may have become more since.
+template <class T>
+void put_back(AlignedBuffer<T>& buffer, const AlignedBuffer<T>& saved, int n_heads) {
+  const std::size_t heads = to_size(n_heads);
+  for (std::size_t head = 0; head < heads && !saved.empty(); ++head) {
+    std::memcpy(buffer.data() + head * (buffer.size() / heads),
+                saved.data() + head * (saved.size() / heads), saved.size() / heads * sizeof(T));
+  }
+}
+
 }  // namespace
 
 QueryView query_view(const KvSide& side, int sliding_window, std::int64_t t) noexcept {
@@ -106,6 +123,18 @@ void KvStore::commit(std::int64_t begin, std::int64_t end, const float* rows,
   keep(window_, window_rows_, {std::max(begin, end - side_.window), end});
 }
 
+KvStore::Mark KvStore::mark() const {
+  Mark mark{{}, copy_of(sink_), copy_of(window_)};
+  if (sliding_window_ > 0) mark.ring = copy_of(packed_);
+  return mark;
+}
+
+void KvStore::rewind(const Mark& mark) noexcept {
+  put_back(packed_, mark.ring, n_heads_);
+  put_back(sink_, mark.sink, n_heads_);
+  put_back(window_, mark.window, n_heads_);
+}
+
 std::size_t KvStore::allocated_bytes() const noexcept {
   return packed_.allocated_bytes() + sink_.allocated_bytes() + window_.allocated_bytes();
 }
@@ -131,6 +160,18 @@ KvCache::KvCache(const ModelConfig& config, const KvSpec& spec, int max_batch) {
 void KvCache::reserve(std::int64_t positions) {
   for (KvStore& store : keys_) store.reserve(positions);
   for (KvStore& store : values_) store.reserve(positions);
+}
+
+KvCache::Mark KvCache::mark() const {
+  Mark mark;
+  for (const KvStore& store : keys_) mark.keys.push_back(store.mark());
+  for (const KvStore& store : values_) mark.values.push_back(store.mark());
+  return mark;
+}
+
+void KvCache::rewind(const Mark& mark) noexcept {
+  for (std::size_t i = 0; i < keys_.size(); ++i) keys_[i].rewind(mark.keys[i]);
+  for (std::size_t i = 0; i < values_.size(); ++i) values_[i].rewind(mark.values[i]);
 }
 
 std::size_t KvCache::allocated_bytes() const noexcept {

@@ -52,6 +52,17 @@ class KvStore {
   /// rows: [n_heads][stride] floats, a head's rows contiguous.
   void commit(std::int64_t begin, std::int64_t end, const float* rows, std::size_t stride) noexcept;
 
+  /// What appending would overwrite: rings and exact rows. Packed rows of a store that is as long
+  /// as the context stay where they are.
+  struct Mark {
+    AlignedBuffer<std::uint8_t> ring;
+    AlignedBuffer<float> sink;
+    AlignedBuffer<float> window;
+  };
+  Mark mark() const;
+  /// Undoes all that was appended since the mark was taken.
+  void rewind(const Mark& mark) noexcept;
+
   /// Calls visit(position, n, rows) for the contiguous runs of packed rows of a range, ascending.
   template <class Visit>
   void for_packed(int head, PositionRange range, const Visit& visit) const noexcept;
@@ -129,6 +140,13 @@ class KvCache {
     return values_[static_cast<std::size_t>(layer)];
   }
   void reserve(std::int64_t positions);
+
+  struct Mark {
+    std::vector<KvStore::Mark> keys;
+    std::vector<KvStore::Mark> values;
+  };
+  Mark mark() const;
+  void rewind(const Mark& mark) noexcept;
 
   std::size_t allocated_bytes() const noexcept;
   static std::size_t formula_bytes(const ModelConfig& config, const KvSpec& spec, int max_batch,

@@ -172,6 +172,25 @@ TEST(Session, CallsMayDivideATextAnywhere) {
   EXPECT_EQ(std::vector<float>(pieces.logits().begin(), pieces.logits().end()), expected);
 }
 
+TEST(Session, RewindForgetsWhatCameAfterTheMark) {
+  const auto model = sliding_model(TensorType::kF32);
+  const std::vector<Token> tokens = random_tokens(300, 288);
+  const KvSide side{KvType::kTurboKv4b, 24, 4};
+  for (const std::size_t at : {std::size_t{2}, std::size_t{40}, std::size_t{200}}) {
+    Session session(model, {.kv = {side, side}, .batch = 64});
+    session.append(std::span(tokens).first(at));
+    const Session::Mark mark = session.mark();
+    session.append(std::span(tokens).subspan(at));
+    const std::vector<float> expected(session.logits().begin(), session.logits().end());
+    session.rewind(mark);
+    EXPECT_EQ(session.position(), static_cast<std::int64_t>(at));
+    session.append(random_tokens(290 - static_cast<int>(at), 100));
+    session.rewind(mark);
+    session.append(std::span(tokens).subspan(at));
+    EXPECT_EQ(std::vector<float>(session.logits().begin(), session.logits().end()), expected) << at;
+  }
+}
+
 TEST(Session, ResetForgetsEverything) {
   const auto model = sliding_model(TensorType::kF32);
   const std::vector<Token> tokens = random_tokens(150, 288);
