@@ -94,6 +94,7 @@ struct Avx512 {
   QUANT_SIMD I32x16 load_i32(const int32_t* p) { return _mm512_loadu_si512(p); }
   QUANT_SIMD void store_i32(int32_t* p, I32x16 v) { _mm512_storeu_si512(p, v); }
   QUANT_SIMD I32x16 add_i32(I32x16 a, I32x16 b) { return _mm512_add_epi32(a, b); }
+  QUANT_SIMD int32_t reduce_add_i32(I32x16 v) { return _mm512_reduce_add_epi32(v); }
   QUANT_SIMD F32x16 to_float(I32x16 v) { return _mm512_cvtepi32_ps(v); }
   QUANT_SIMD I32x16 to_int(F32x16 v) {
     return _mm512_cvt_roundps_epi32(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);

@@ -149,6 +149,11 @@ struct Scalar {
     for (int i = 0; i < 16; ++i) a.lane[i] += b.lane[i];
     return a;
   }
+  static int32_t reduce_add_i32(I32x16 v) {
+    int32_t sum = 0;
+    for (const int32_t lane : v.lane) sum += lane;
+    return sum;
+  }
   static F32x16 to_float(I32x16 v) {
     F32x16 r;
     for (int i = 0; i < 16; ++i) r.lane[i] = static_cast<float>(v.lane[i]);

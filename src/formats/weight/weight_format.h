@@ -1,12 +1,11 @@
 // What a weight format is to the rest of the engine: products of stored rows, one set an ISA.
 //
-// A format is a class template on the ISA tag (formats/weight/NAME.h) with
-//   kType; kValues and kBytes (of a block);
-//   decode(block, out[kValues]): FP32 values;
-// and, unless it stores floats,
-//   kSubBlock (16 or 32), kHasMinimum; decode_int8(block, codes[kValues], scale[], minimum[]):
-//   value = scale·code (+ minimum) with int8 codes, one scale a sub-block, one minimum a 32 values.
-// weight/panel.h derives the functions below from those.
+// A quantized format is a class template on the ISA tag (formats/weight/NAME.h) with
+//   kType; kValues and kBytes of a block; kSubBlock, 16 or 32 values that share a scale;
+//   kHasMinimum; decode(block, codes[kValues], scale[], minimum[]).
+// A value is scale·code (+ minimum), each rounded: this is the format's FP32 value, and the int8
+// codes are what products with int8 inputs use. A format that stores floats has kType and load(p,
+// k) instead. weight/kernels.h derives the functions below from either.
 #pragma once
 
 #include <cstddef>
@@ -18,19 +17,23 @@ namespace quant {
 
 /// Outputs that a panel computes together: one a vector lane.
 inline constexpr int kPanelRows = 16;
+/// Inputs are quantized in blocks of 32 values; sums of their codes are kept for every 16, the
+/// smallest sub-block of a weight format.
+inline constexpr int kInt8Block = 32;
+inline constexpr int kInt8SumBlock = 16;
 
 /// FP32 inputs, row-major.
 struct FloatInputs {
-  const float* x;        // [m][stride]
-  std::size_t stride;    // in floats
+  const float* x;      // [m][stride]
+  std::size_t stride;  // in floats
   int m;
 };
 
-/// Inputs quantized to int8 in blocks of 32 (quantize_int8 in kernels.h). cols is a multiple of 32.
+/// Inputs quantized by quantize_int8 (kernels/kernels.h). cols is a multiple of 32.
 struct Int8Inputs {
-  const std::int8_t* q;       // [m][cols], each in [-127, 127]
-  const float* scale;         // [m][cols / 32]
-  const std::int32_t* sum;    // [m][cols / 32]: sum of the block's q
+  const std::int8_t* q;     // [m][cols], each in [-127, 127]
+  const float* scale;       // [m][cols / kInt8Block]
+  const std::int32_t* sum;  // [m][cols / kInt8SumBlock]
   int m;
 };
 
@@ -43,8 +46,8 @@ struct WeightKernels {
   /// n_rows are unspecified but finite where the inputs are.
   void (*product)(const std::byte* rows, std::size_t row_bytes, int n_rows, std::int64_t cols,
                   const FloatInputs& x, float* out, std::size_t out_stride);
-  /// The same with int8 inputs: integer sums over each sub-block, then one fma a sub-block and, where
-  /// the format has minimums, one a 32 values. Null for formats that store floats.
+  /// The same with int8 inputs: integer sums over each sub-block, then one fma a sub-block and,
+  /// where the format has minimums, another. Null for formats that store floats.
   void (*product_int8)(const std::byte* rows, std::size_t row_bytes, int n_rows, std::int64_t cols,
                        const Int8Inputs& x, float* out, std::size_t out_stride);
 };

@@ -1,0 +1,40 @@
+// The table of weight kernels of one instruction set, derived from the registry.
+#pragma once
+
+#include "formats/weight/all.h"
+#include "formats/weight/decode.h"
+#include "formats/weight/product.h"
+#include "formats/weight/product_int8.h"
+
+namespace quant {
+
+template <class S, class Format>
+constexpr WeightKernels float_weight_kernels() {
+  using Product = FloatProduct<S, FloatDecoder<S, Format>>;
+  return {Format::kType, Product::decode_row, Product::product, nullptr};
+}
+
+template <class S, class Format>
+constexpr WeightKernels quantized_weight_kernels() {
+  using Product = FloatProduct<S, CodeDecoder<S, Format>>;
+  return {Format::kType, Product::decode_row, Product::product, Int8Product<S, Format>::product};
+}
+
+/// An array, without std::array: see simd/scalar.h.
+template <class S>
+struct WeightKernelArray {
+  WeightKernels entry[FloatWeights<S>::kCount + QuantizedWeights<S>::kCount];
+};
+
+template <class S, class... Floats, class... Quantized>
+constexpr WeightKernelArray<S> weight_kernel_array(WeightFormatList<Floats...>,
+                                                   WeightFormatList<Quantized...>) {
+  return {{float_weight_kernels<S, Floats>()..., quantized_weight_kernels<S, Quantized>()...}};
+}
+
+template <class S>
+constexpr WeightKernelArray<S> make_weight_kernels() {
+  return weight_kernel_array<S>(FloatWeights<S>{}, QuantizedWeights<S>{});
+}
+
+}  // namespace quant
