@@ -29,7 +29,7 @@ class Tokenizer {
   /// The bytes that a token stands for; empty for control tokens unless render_special.
   virtual std::string token_bytes(Token token, bool render_special = false) const = 0;
   /// decode(encode(x)) == x for any bytes the vocabulary can express.
-  std::string decode(const std::vector<Token>& tokens, bool render_special = false) const;
+  virtual std::string decode(const std::vector<Token>& tokens, bool render_special = false) const;
 
   Token vocab_size() const noexcept { return vocab_size_; }
   std::optional<Token> bos() const noexcept { return bos_; }
