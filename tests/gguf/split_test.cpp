@@ -1,4 +1,5 @@
 // Sets of split files open as one file.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -17,7 +18,7 @@ class SplitTest : public testing::Test {
     GgufWriter writer;
     writer.add("general.architecture", "llama");
     for (int i = 0; i < 5; ++i) {
-      writer.add_tensor("t" + std::to_string(i), {2}, {static_cast<float>(i), -1.0f});
+      writer.add_tensor(fmt::format("t{}", i), {2}, {static_cast<float>(i), -1.0f});
     }
     return writer;
   }
@@ -30,7 +31,7 @@ TEST_F(SplitTest, PartsMakeOneFile) {
   const GgufFile file = GgufFile::open(paths[0].string());
   ASSERT_EQ(file.tensors().size(), 5u);
   for (int i = 0; i < 5; ++i) {
-    const Tensor* tensor = file.find_tensor("t" + std::to_string(i));
+    const Tensor* tensor = file.find_tensor(fmt::format("t{}", i));
     ASSERT_NE(tensor, nullptr);
     float first = -1.0f;
     std::memcpy(&first, tensor->data.data(), sizeof(first));
@@ -56,7 +57,7 @@ TEST_F(SplitTest, MissingPartIsNamed) {
 
 TEST_F(SplitTest, OtherPartsNameTheFirst) {
   const auto paths = whole().write_split(dir_.path(), "model", 3);
-  expect_error(ErrorKind::kModel, "open the first part, " + paths[0].string(),
+  expect_error(ErrorKind::kModel, fmt::format("open the first part, {}", paths[0].string()),
                [&] { GgufFile::open(paths[2].string()); });
 }
 
