@@ -149,8 +149,8 @@ inline constexpr Patterns kKimiK2 = {
     R"(\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"};
 /// Splits before each group of three ASCII digits, counted from the end of a run.
 inline constexpr Patterns kSuperBpe = {
-    R"(\p{N}+)", R"([0-9]{3}(?:[^0-9]++|(?<![0-9])[0-9]{1,2}(?=(?:[0-9]{3})*+(?![0-9])))*+|)"
-                 R"((?:[^0-9]++|(?<![0-9])[0-9]{1,2}(?=(?:[0-9]{3})*+(?![0-9])))++)"};
+    R"(\p{N}+)", R"((?:[^0-9]++|(?<![0-9])[0-9]{1,2}(?=(?:[0-9]{3})*+(?![0-9])))++|)"
+                 R"([0-9]{3}(?:[^0-9]++|(?<![0-9])[0-9]{1,2}(?=(?:[0-9]{3})*+(?![0-9])))*+)"};
 inline constexpr Patterns kLaguna = {kLinesPattern, kQwen2Pattern};
 inline constexpr Patterns kLines = {kLinesPattern};
 
