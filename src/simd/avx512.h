@@ -36,6 +36,13 @@ struct Avx512 {
     const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
   }
+  QUANT_SIMD void store_bfloat(uint16_t* p, F32x16 v) {
+    const __m512i bits = _mm512_castps_si512(v);
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    const __m512i bias = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
+    const __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(bits, bias), 16);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(rounded));
+  }
   QUANT_SIMD float half(uint16_t h) { return _cvtsh_ss(h); }
   QUANT_SIMD uint16_t to_half(float f) {
     return static_cast<uint16_t>(_cvtss_sh(f, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
@@ -87,6 +94,13 @@ struct Avx512 {
       r[i + 4] = _mm512_shuffle_f32x4(odd_low, odd_high, 0x88);
       r[i + 12] = _mm512_shuffle_f32x4(odd_low, odd_high, 0xdd);
     }
+  }
+  template <int Distance>
+  QUANT_SIMD F32x16 swap_lanes(F32x16 v) {
+    static_assert(Distance == 1 || Distance == 2 || Distance == 4 || Distance == 8);
+    if constexpr (Distance == 8) return _mm512_shuffle_f32x4(v, v, 0x4e);
+    if constexpr (Distance == 4) return _mm512_shuffle_f32x4(v, v, 0xb1);
+    return _mm512_permute_ps(v, Distance == 2 ? 0x4e : 0xb1);
   }
 
   // 32-bit integers.

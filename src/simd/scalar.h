@@ -1,13 +1,14 @@
 // The vector vocabulary, and its plainest speaker.
 //
 // Every instruction set offers the same names over the same three vectors: sixteen floats, sixteen
-// 32-bit integers, sixteen bytes. All of them give the same bits: operations are IEEE 754 element by
-// element, fma rounds once, and reductions add lanes in one fixed tree (i + i+8, then i + i+4, i + i+2,
-// i + i+1). A kernel written once on this vocabulary is therefore tested against Scalar for equality.
+// 32-bit integers, sixteen bytes. All of them give the same bits: operations are IEEE 754 element
+// by element, fma rounds once, and reductions add lanes in one fixed tree (i + i+8, then i + i+4, i
+// + i+2, i + i+1). A kernel written once on this vocabulary is therefore tested against Scalar for
+// equality.
 //
 // Rules for code that is compiled with ISA flags (everything included by kernels/isa_*.cpp): no std
-// templates, and no inline function of external linkage without the ISA tag in its mangled name. The
-// linker keeps one copy of a weak symbol, and it may be the AVX-512 one.
+// templates, and no inline function of external linkage without the ISA tag in its mangled name.
+// The linker keeps one copy of a weak symbol, and it may be the AVX-512 one.
 #pragma once
 
 #include <stdint.h>
@@ -54,17 +55,29 @@ struct Scalar {
     memcpy(p, v.lane, static_cast<size_t>(n) * sizeof(float));
   }
   static F32x16 load_half(const uint16_t* p) {
+    uint16_t half[16];
+    memcpy(half, p, sizeof half);
     F32x16 r;
-    for (int i = 0; i < 16; ++i) r.lane[i] = half_to_float(p[i]);
+    for (int i = 0; i < 16; ++i) r.lane[i] = half_to_float(half[i]);
     return r;
   }
   static void store_half(uint16_t* p, F32x16 v) {
-    for (int i = 0; i < 16; ++i) p[i] = float_to_half(v.lane[i]);
+    uint16_t half[16];
+    for (int i = 0; i < 16; ++i) half[i] = float_to_half(v.lane[i]);
+    memcpy(p, half, sizeof half);
   }
   static F32x16 load_bfloat(const uint16_t* p) {
+    uint16_t bfloat[16];
+    memcpy(bfloat, p, sizeof bfloat);
     F32x16 r;
-    for (int i = 0; i < 16; ++i) r.lane[i] = bfloat_to_float(p[i]);
+    for (int i = 0; i < 16; ++i) r.lane[i] = bfloat_to_float(bfloat[i]);
     return r;
+  }
+  /// No lane may be NaN.
+  static void store_bfloat(uint16_t* p, F32x16 v) {
+    uint16_t bfloat[16];
+    for (int i = 0; i < 16; ++i) bfloat[i] = float_to_bfloat(v.lane[i]);
+    memcpy(p, bfloat, sizeof bfloat);
   }
   static float half(uint16_t h) { return half_to_float(h); }
   static uint16_t to_half(float f) { return float_to_half(f); }
@@ -131,6 +144,13 @@ struct Scalar {
         rows[j].lane[i] = upper;
       }
     }
+  }
+  /// Lane i becomes lane i XOR Distance; Distance is 1, 2, 4 or 8.
+  template <int Distance>
+  static F32x16 swap_lanes(F32x16 v) {
+    F32x16 r;
+    for (int i = 0; i < 16; ++i) r.lane[i] = v.lane[i ^ Distance];
+    return r;
   }
 
   // 32-bit integers.

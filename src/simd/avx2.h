@@ -1,0 +1,304 @@
+// The vocabulary of scalar.h on AVX2, FMA and F16C: two registers a vector.
+#pragma once
+
+#include <immintrin.h>
+#include <stdint.h>
+#include <string.h>
+
+#define QUANT_SIMD static inline __attribute__((always_inline))
+
+namespace quant {
+
+struct Avx2 {
+  struct F32x16 {
+    __m256 low, high;
+  };
+  struct I32x16 {
+    __m256i low, high;
+  };
+  using U8x16 = __m128i;
+  /// The weights as they are, and their magnitudes as unsigned bytes.
+  struct DotWeights {
+    I32x16 value, magnitude;
+  };
+  static constexpr int kFloatRows = 6;
+  static constexpr int kInt8Rows = 4;
+
+  // Floats.
+  QUANT_SIMD F32x16 zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
+  QUANT_SIMD F32x16 set1(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+  QUANT_SIMD F32x16 load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+  QUANT_SIMD void store(float* p, F32x16 v) {
+    _mm256_storeu_ps(p, v.low);
+    _mm256_storeu_ps(p + 8, v.high);
+  }
+  QUANT_SIMD void store_partial(float* p, F32x16 v, int n) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    _mm256_maskstore_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane), v.low);
+    if (n > 8) {
+      _mm256_maskstore_ps(p + 8, _mm256_cmpgt_epi32(_mm256_set1_epi32(n - 8), lane), v.high);
+    }
+  }
+  QUANT_SIMD F32x16 load_half(const uint16_t* p) {
+    return {_mm256_cvtph_ps(load_128(p)), _mm256_cvtph_ps(load_128(p + 8))};
+  }
+  QUANT_SIMD void store_half(uint16_t* p, F32x16 v) {
+    constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+    store_128(p, _mm256_cvtps_ph(v.low, kNearest));
+    store_128(p + 8, _mm256_cvtps_ph(v.high, kNearest));
+  }
+  QUANT_SIMD F32x16 load_bfloat(const uint16_t* p) {
+    return {widen_bfloat(load_128(p)), widen_bfloat(load_128(p + 8))};
+  }
+  QUANT_SIMD void store_bfloat(uint16_t* p, F32x16 v) {
+    const __m256i pairs = _mm256_packus_epi32(round_bfloat(v.low), round_bfloat(v.high));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute4x64_epi64(pairs, 0xd8));
+  }
+  QUANT_SIMD float half(uint16_t h) { return _cvtsh_ss(h); }
+  QUANT_SIMD uint16_t to_half(float f) {
+    return static_cast<uint16_t>(_cvtss_sh(f, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  }
+  QUANT_SIMD F32x16 add(F32x16 a, F32x16 b) {
+    return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
+  }
+  QUANT_SIMD F32x16 sub(F32x16 a, F32x16 b) {
+    return {_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)};
+  }
+  QUANT_SIMD F32x16 mul(F32x16 a, F32x16 b) {
+    return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
+  }
+  QUANT_SIMD F32x16 div(F32x16 a, F32x16 b) {
+    return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
+  }
+  QUANT_SIMD F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
+    return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
+  }
+  QUANT_SIMD F32x16 abs(F32x16 a) {
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    return {_mm256_andnot_ps(sign, a.low), _mm256_andnot_ps(sign, a.high)};
+  }
+  QUANT_SIMD F32x16 max(F32x16 a, F32x16 b) {
+    return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
+  }
+  QUANT_SIMD F32x16 min(F32x16 a, F32x16 b) {
+    return {_mm256_min_ps(a.low, b.low), _mm256_min_ps(a.high, b.high)};
+  }
+  QUANT_SIMD F32x16 select_less(F32x16 a, F32x16 b, F32x16 x, F32x16 y) {
+    return {_mm256_blendv_ps(y.low, x.low, _mm256_cmp_ps(a.low, b.low, _CMP_LT_OQ)),
+            _mm256_blendv_ps(y.high, x.high, _mm256_cmp_ps(a.high, b.high, _CMP_LT_OQ))};
+  }
+  QUANT_SIMD float reduce_add(F32x16 v) {
+    const __m256 eight = _mm256_add_ps(v.low, v.high);
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+  }
+  QUANT_SIMD float reduce_max(F32x16 v) {
+    const __m256 eight = _mm256_max_ps(v.low, v.high);
+    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+  }
+  QUANT_SIMD void transpose(F32x16 (&r)[16]) {
+    // Four 8×8 quarters; the two off the diagonal change places.
+    __m256 quarter[4][8];
+    for (int i = 0; i < 8; ++i) {
+      quarter[0][i] = r[i].low;
+      quarter[1][i] = r[i].high;
+      quarter[2][i] = r[i + 8].low;
+      quarter[3][i] = r[i + 8].high;
+    }
+    for (auto& block : quarter) transpose_8x8(block);
+    for (int i = 0; i < 8; ++i) {
+      r[i] = {quarter[0][i], quarter[2][i]};
+      r[i + 8] = {quarter[1][i], quarter[3][i]};
+    }
+  }
+  template <int Distance>
+  QUANT_SIMD F32x16 swap_lanes(F32x16 v) {
+    static_assert(Distance == 1 || Distance == 2 || Distance == 4 || Distance == 8);
+    if constexpr (Distance == 8) return {v.high, v.low};
+    if constexpr (Distance == 4) {
+      return {_mm256_permute2f128_ps(v.low, v.low, 1), _mm256_permute2f128_ps(v.high, v.high, 1)};
+    }
+    constexpr int kOrder = Distance == 2 ? 0x4e : 0xb1;
+    return {_mm256_permute_ps(v.low, kOrder), _mm256_permute_ps(v.high, kOrder)};
+  }
+
+  // 32-bit integers.
+  QUANT_SIMD I32x16 set1_i32(int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
+  QUANT_SIMD I32x16 load_i32(const int32_t* p) { return {load_256(p), load_256(p + 8)}; }
+  QUANT_SIMD void store_i32(int32_t* p, I32x16 v) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v.low);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), v.high);
+  }
+  QUANT_SIMD I32x16 add_i32(I32x16 a, I32x16 b) {
+    return {_mm256_add_epi32(a.low, b.low), _mm256_add_epi32(a.high, b.high)};
+  }
+  QUANT_SIMD int32_t reduce_add_i32(I32x16 v) {
+    const __m256i eight = _mm256_add_epi32(v.low, v.high);
+    const __m128i four =
+        _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+    const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
+  }
+  QUANT_SIMD F32x16 to_float(I32x16 v) {
+    return {_mm256_cvtepi32_ps(v.low), _mm256_cvtepi32_ps(v.high)};
+  }
+  QUANT_SIMD I32x16 to_int(F32x16 v) {
+    return {_mm256_cvtps_epi32(v.low), _mm256_cvtps_epi32(v.high)};
+  }
+  QUANT_SIMD F32x16 scale_by_power_of_two(F32x16 v, I32x16 n) {
+    return {add_exponent(v.low, n.low), add_exponent(v.high, n.high)};
+  }
+  QUANT_SIMD I32x16 count_greater(I32x16 n, F32x16 a, F32x16 b) {
+    // A true comparison is -1.
+    const __m256 low = _mm256_cmp_ps(a.low, b.low, _CMP_GT_OQ);
+    const __m256 high = _mm256_cmp_ps(a.high, b.high, _CMP_GT_OQ);
+    return {_mm256_sub_epi32(n.low, _mm256_castps_si256(low)),
+            _mm256_sub_epi32(n.high, _mm256_castps_si256(high))};
+  }
+  QUANT_SIMD F32x16 lookup(const float (&table)[16], I32x16 index) {
+    const F32x16 entries = load(table);
+    return {lookup_8(entries, index.low), lookup_8(entries, index.high)};
+  }
+  template <int Bits>
+  QUANT_SIMD I32x16 unpack(const uint8_t* p) {
+    if constexpr (Bits == 8) {
+      return {_mm256_cvtepu8_epi32(load_64(p)), _mm256_cvtepu8_epi32(load_64(p + 8))};
+    } else {
+      return {unpack_8<Bits>(p), unpack_8<Bits>(p + Bits)};
+    }
+  }
+  QUANT_SIMD I32x16 load_i8(const int8_t* p) {
+    return {_mm256_cvtepi8_epi32(load_64(p)), _mm256_cvtepi8_epi32(load_64(p + 8))};
+  }
+  QUANT_SIMD void store_i8(int8_t* p, I32x16 v) {
+    const __m256i byte = _mm256_set1_epi32(0xff);
+    const __m256i mixed =
+        _mm256_packus_epi32(_mm256_and_si256(v.low, byte), _mm256_and_si256(v.high, byte));
+    const __m256i words = _mm256_permute4x64_epi64(mixed, 0xd8);
+    store_128(p,
+              _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+  }
+
+  // Integer products. vpmaddubsw multiplies unsigned by signed bytes and saturates pairs at 16
+  // bits; magnitudes up to 128 by [-127, 127] stay below that.
+  QUANT_SIMD DotWeights dot_weights(const int8_t* p) {
+    const I32x16 value = {load_256(p), load_256(p + 32)};
+    return {value, {_mm256_abs_epi8(value.low), _mm256_abs_epi8(value.high)}};
+  }
+  QUANT_SIMD I32x16 dot_start(int32_t) { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+  QUANT_SIMD I32x16 dot4(I32x16 acc, DotWeights w, const int8_t* x) {
+    int32_t four;
+    memcpy(&four, x, sizeof four);
+    const __m256i inputs = _mm256_set1_epi32(four);
+    return {_mm256_add_epi32(acc.low, dot_8(w.value.low, w.magnitude.low, inputs)),
+            _mm256_add_epi32(acc.high, dot_8(w.value.high, w.magnitude.high, inputs))};
+  }
+
+  // Bytes.
+  QUANT_SIMD U8x16 load_u8(const uint8_t* p) { return load_128(p); }
+  QUANT_SIMD U8x16 set1_u8(uint8_t x) { return _mm_set1_epi8(static_cast<char>(x)); }
+  QUANT_SIMD void store_u8(void* p, U8x16 v) { store_128(p, v); }
+  QUANT_SIMD U8x16 and_u8(U8x16 a, U8x16 b) { return _mm_and_si128(a, b); }
+  QUANT_SIMD U8x16 or_u8(U8x16 a, U8x16 b) { return _mm_or_si128(a, b); }
+  QUANT_SIMD U8x16 sub_u8(U8x16 a, U8x16 b) { return _mm_sub_epi8(a, b); }
+  template <int Shift>
+  QUANT_SIMD U8x16 shift_right_u8(U8x16 a) {
+    return _mm_and_si128(_mm_srli_epi16(a, Shift), _mm_set1_epi8(static_cast<char>(0xff >> Shift)));
+  }
+  template <int Shift>
+  QUANT_SIMD U8x16 shift_left_u8(U8x16 a) {
+    return _mm_and_si128(_mm_slli_epi16(a, Shift),
+                         _mm_set1_epi8(static_cast<char>((0xff << Shift) & 0xff)));
+  }
+  QUANT_SIMD U8x16 lookup_u8(U8x16 table, U8x16 index) { return _mm_shuffle_epi8(table, index); }
+
+ private:
+  QUANT_SIMD __m128i load_64(const void* p) {
+    return _mm_loadl_epi64(static_cast<const __m128i*>(p));
+  }
+  QUANT_SIMD __m128i load_128(const void* p) {
+    return _mm_loadu_si128(static_cast<const __m128i*>(p));
+  }
+  QUANT_SIMD __m256i load_256(const void* p) {
+    return _mm256_loadu_si256(static_cast<const __m256i*>(p));
+  }
+  QUANT_SIMD void store_128(void* p, __m128i v) { _mm_storeu_si128(static_cast<__m128i*>(p), v); }
+
+  QUANT_SIMD __m256 widen_bfloat(__m128i v) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(v), 16));
+  }
+  QUANT_SIMD __m256i round_bfloat(__m256 v) {
+    const __m256i bits = _mm256_castps_si256(v);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    const __m256i bias = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
+    return _mm256_srli_epi32(_mm256_add_epi32(bits, bias), 16);
+  }
+  QUANT_SIMD __m256 add_exponent(__m256 v, __m256i n) {
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(v), _mm256_slli_epi32(n, 23)));
+  }
+  QUANT_SIMD __m256 lookup_8(F32x16 entries, __m256i index) {
+    // Bit 3 of the index, moved to the sign, chooses between the halves of the table.
+    return _mm256_blendv_ps(_mm256_permutevar8x32_ps(entries.low, index),
+                            _mm256_permutevar8x32_ps(entries.high, index),
+                            _mm256_castsi256_ps(_mm256_slli_epi32(index, 28)));
+  }
+  /// Eight codes of fewer than 8 bits, each of which lies in at most two neighbouring bytes.
+  template <int Bits>
+  QUANT_SIMD __m256i unpack_8(const uint8_t* p) {
+    const __m256i mask = _mm256_set1_epi32((1 << Bits) - 1);
+    if constexpr (Bits <= 4) {
+      uint32_t word = 0;
+      memcpy(&word, p, Bits);
+      const __m256i shifts =
+          _mm256_setr_epi32(0, Bits, 2 * Bits, 3 * Bits, 4 * Bits, 5 * Bits, 6 * Bits, 7 * Bits);
+      const __m256i words = _mm256_set1_epi32(static_cast<int32_t>(word));
+      return _mm256_and_si256(_mm256_srlv_epi32(words, shifts), mask);
+    } else {
+      uint64_t word = 0;
+      memcpy(&word, p, Bits);
+      const __m256i bytes =
+          _mm256_broadcastsi128_si256(_mm_cvtsi64_si128(static_cast<long long>(word)));
+      const __m256i pairs = _mm256_shuffle_epi8(
+          bytes, _mm256_setr_epi32(byte_pair(0), byte_pair(Bits), byte_pair(2 * Bits),
+                                   byte_pair(3 * Bits), byte_pair(4 * Bits), byte_pair(5 * Bits),
+                                   byte_pair(6 * Bits), byte_pair(7 * Bits)));
+      const __m256i shifts =
+          _mm256_setr_epi32(0, Bits % 8, 2 * Bits % 8, 3 * Bits % 8, 4 * Bits % 8, 5 * Bits % 8,
+                            6 * Bits % 8, 7 * Bits % 8);
+      return _mm256_and_si256(_mm256_srlv_epi32(pairs, shifts), mask);
+    }
+  }
+  /// Shuffle control that fetches the byte of a bit, the byte after it, and two zeros.
+  static constexpr int32_t byte_pair(int bit) {
+    return static_cast<int32_t>(0x80800000u | static_cast<uint32_t>((bit / 8 + 1) << 8 | bit / 8));
+  }
+  QUANT_SIMD __m256i dot_8(__m256i value, __m256i magnitude, __m256i inputs) {
+    const __m256i pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(inputs, value));
+    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+  }
+  QUANT_SIMD void transpose_8x8(__m256 (&r)[8]) {
+    __m256 a[8];
+    for (int i = 0; i < 8; i += 2) {
+      a[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+      a[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    __m256 b[8];
+    for (int i = 0; i < 8; i += 4) {
+      b[i] = _mm256_shuffle_ps(a[i], a[i + 2], 0x44);
+      b[i + 1] = _mm256_shuffle_ps(a[i], a[i + 2], 0xee);
+      b[i + 2] = _mm256_shuffle_ps(a[i + 1], a[i + 3], 0x44);
+      b[i + 3] = _mm256_shuffle_ps(a[i + 1], a[i + 3], 0xee);
+    }
+    for (int i = 0; i < 4; ++i) {
+      r[i] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x20);
+      r[i + 4] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x31);
+    }
+  }
+};
+
+}  // namespace quant
+
+#undef QUANT_SIMD
