@@ -100,13 +100,29 @@ void BpeTokenizer::read_merges(const GgufFile& file) {
 }
 
 void BpeTokenizer::encode_text(std::string_view text, bool, std::vector<Token>& out) const {
-  const std::string escaped = spec_->raw_text ? escape_spaces(text) : "";
-  if (spec_->raw_text) text = escaped;
+  if (!spec_->raw_text) return encode_pieces(text, out);
+  for (const std::string_view stretch : split_at_escaped_spaces(text)) {
+    if (stretch == kEscapedSpace) {
+      append_bytes(stretch, out);
+    } else {
+      encode_pieces(escape_spaces(stretch), out);
+    }
+  }
+}
+
+void BpeTokenizer::encode_pieces(std::string_view text, std::vector<Token>& out) const {
   std::vector<Symbol> symbols;
   std::size_t begin = 0;
   for (const std::size_t end : pre_tokenizer_.split(text)) {
     encode_piece(text.substr(begin, end - begin), symbols, out);
     begin = end;
+  }
+}
+
+void BpeTokenizer::append_bytes(std::string_view bytes, std::vector<Token>& out) const {
+  for (const char byte : bytes) {
+    const Token token = byte_tokens_[static_cast<unsigned char>(byte)];
+    if (token != kNoToken) out.push_back(token);
   }
 }
 
@@ -143,11 +159,8 @@ void BpeTokenizer::encode_piece(std::string_view piece, std::vector<Symbol>& sym
     if (symbol.size == 0) continue;
     if (symbol.token != kNoToken) {
       out.push_back(symbol.token);
-      continue;
-    }
-    for (const char byte : piece.substr(symbol.begin, symbol.size)) {
-      const Token token = byte_tokens_[static_cast<unsigned char>(byte)];
-      if (token != kNoToken) out.push_back(token);
+    } else {
+      append_bytes(piece.substr(symbol.begin, symbol.size), out);
     }
   }
 }

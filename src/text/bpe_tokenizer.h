@@ -35,6 +35,8 @@ class BpeTokenizer final : public VocabularyTokenizer {
 
   void read_merges(const GgufFile& file);
   Token find_whole(std::string_view piece) const;
+  void encode_pieces(std::string_view text, std::vector<Token>& out) const;
+  void append_bytes(std::string_view bytes, std::vector<Token>& out) const;
   void append_symbols(std::string_view piece, std::vector<Symbol>& symbols) const;
   void encode_piece(std::string_view piece, std::vector<Symbol>& symbols,
                     std::vector<Token>& out) const;

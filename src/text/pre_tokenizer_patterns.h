@@ -49,7 +49,7 @@ inline constexpr Patterns kLlama3 = {
     R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"};
 inline constexpr Patterns kJais2 = {
     R"('(?:[sStTmMdD]|[rR][eE]|[vV][eE]|[lL][lL])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|)"
-    R"( ?[^\s\p{L}\p{N}]+[\r\n]*|(?:[^\S\r\n]*+[\r\n]++)++|\s{512}(?!\S)|\s{256}(?!\S)|)"
+    R"( ?[^\s\p{L}\p{N}]+[\r\n]*|(?<![^\S\r\n])(?:[^\S\r\n]*+[\r\n]++)++|\s{512}(?!\S)|\s{256}(?!\S)|)"
     R"(\s{128}(?!\S)|\s{64}(?!\S)|\s{32}(?!\S)|\s{16}(?!\S)|\s{8}(?!\S)|\s{4}(?!\S)|)"
     R"(\s{1,2}(?!\S)|\s)"};
 inline constexpr Patterns kQwen2 = {kQwen2Pattern};

@@ -2,25 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <optional>
 
 #include "quant/error.h"
 #include "text/escape.h"
 #include "text/merge.h"
+#include "text/utf8.h"
 
 namespace quant {
-namespace {
-
-/// Bytes of a character by its first byte alone: SentencePiece's symbols for bytes that are not
-/// UTF-8 are as long as the first byte promises.
-std::size_t promised_size(char lead) noexcept {
-  const auto byte = static_cast<unsigned char>(lead);
-  return byte < 0xC0 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
-}
-
-}  // namespace
 
 SpmTokenizer::SpmTokenizer(const GgufFile& file)
     : VocabularyTokenizer(file, {.bos = 1, .eos = 2, .unknown = 0}, true),
@@ -45,18 +35,30 @@ SpmTokenizer::SpmTokenizer(const GgufFile& file)
 }
 
 void SpmTokenizer::encode_text(std::string_view text, bool starts, std::vector<Token>& out) const {
-  std::string escaped = escape_spaces(text);
-  if (starts && add_space_prefix_) escaped.insert(0, kEscapedSpace);
+  bool prefix = starts && add_space_prefix_;
+  for (const std::string_view stretch : split_at_escaped_spaces(text)) {
+    if (stretch == kEscapedSpace) {
+      append_bytes(stretch, out);
+      continue;
+    }
+    std::string escaped = escape_spaces(stretch);
+    if (prefix) escaped.insert(0, kEscapedSpace);
+    prefix = false;
+    encode_escaped(escaped, out);
+  }
+}
+
+void SpmTokenizer::encode_escaped(std::string_view text, std::vector<Token>& out) const {
   std::vector<Symbol> symbols;
-  for (std::size_t at = 0; at < escaped.size();) {
-    const std::size_t size = std::min(promised_size(escaped[at]), escaped.size() - at);
-    append_symbol(symbols, at, size, vocabulary().find({escaped.data() + at, size}));
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t size = decode_utf8(text, at).size;
+    append_symbol(symbols, at, size, vocabulary().find(text.substr(at, size)));
     at += size;
   }
   merge_symbols(symbols, [&](const Symbol& left, const Symbol& right) -> std::optional<Merge> {
     const std::size_t size = left.size + right.size;
     if (size > vocabulary().longest()) return std::nullopt;
-    const Token token = vocabulary().find({escaped.data() + left.begin, size});
+    const Token token = vocabulary().find(text.substr(left.begin, size));
     if (token == kNoToken) return std::nullopt;
     return Merge{-static_cast<double>(vocabulary().score(token)), token};
   });
@@ -65,7 +67,7 @@ void SpmTokenizer::encode_text(std::string_view text, bool starts, std::vector<T
     if (symbol.token != kNoToken) {
       out.push_back(symbol.token);
     } else {
-      append_bytes({escaped.data() + symbol.begin, symbol.size}, out);
+      append_bytes(text.substr(symbol.begin, symbol.size), out);
     }
   }
 }

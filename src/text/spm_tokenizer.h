@@ -25,6 +25,7 @@ class SpmTokenizer final : public VocabularyTokenizer {
   std::string bytes_of_text(std::string_view text) const override;
 
  private:
+  void encode_escaped(std::string_view text, std::vector<Token>& out) const;
   void append_bytes(std::string_view bytes, std::vector<Token>& out) const;
 
   bool add_space_prefix_;
