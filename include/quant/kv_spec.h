@@ -1,6 +1,7 @@
 // How keys and values are kept in the KV cache.
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,8 +27,11 @@ struct KvFormatInfo {
   KvType type;
   std::string_view name;
   std::string_view summary;  ///< one line for `quant types`
-  /// Bytes of one row (one position of one KV head) of head_dim values, a multiple of 16.
+  /// Bytes of one row (one position of one KV head) of head_dim values.
   std::size_t (*row_bytes)(int head_dim);
+  /// Whether rows can have head_dim values. All formats hold 16, 32, 48, 64, 80, 96, 112, 128, 192
+  /// and 256, none holds what is not a multiple of 16 or beyond 512.
+  bool (*supports)(int head_dim);
 };
 
 std::span<const KvFormatInfo> kv_formats() noexcept;
@@ -35,6 +39,9 @@ const KvFormatInfo& kv_format_info(KvType type) noexcept;
 /// Accepts the registry's names and llama.cpp's f32, f16. Throws Error(kUsage) that names the
 /// nearest known name.
 KvType parse_kv_type(std::string_view name);
+
+/// Throws Error(kModel) that names the format and the head_dims it holds.
+void require_head_dim(KvType type, int head_dim);
 
 /// One side of the cache. Of the keys (or values) a query at t sees, those at i < sink and those
 /// with t - i < window are exact; all others are decoded codes.

@@ -1,33 +1,39 @@
-// Lloyd-Max codebooks of the standard normal distribution (Lloyd 1982, Max 1960).
+// Lloyd-Max quantizers of the standard normal distribution (Lloyd 1982, Max 1960).
 #pragma once
 
 namespace quant {
 
-/// Centroids in ascending order; tests/formats/codebook_test.cpp recomputes them. Mean squared
-/// errors: 0.1175, 0.03455, 0.009501 at 2, 3 and 4 bits.
-template <class S, int Bits>
-struct GaussianCodebook;
-
-template <class S>
-struct GaussianCodebook<S, 2> {
-  static constexpr float kCentroids[16] = {-1.5104176085f, -0.452780034636f, 0.452780034636f,
-                                           1.5104176085f};
+/// Centroids in ascending order, unused ones 0, and the boundaries half-way between neighbours.
+/// Code n stands for centroid[n]: the number of boundaries below a value is its nearest code.
+struct Codebook {
+  float centroid[16];
+  float boundary[15];
 };
 
-template <class S>
-struct GaussianCodebook<S, 3> {
-  static constexpr float kCentroids[16] = {-2.15194570454f,  -1.34390927851f, -0.756005281206f,
-                                           -0.245094178944f, 0.245094178944f, 0.756005281206f,
-                                           1.34390927851f,   2.15194570454f};
+/// The positive centroids for 1 to 4 bits; the others mirror them.
+static constexpr float kLloydMaxPositive[4][8] = {
+    {0.7978845608f},
+    {0.4527800346f, 1.5104176085f},
+    {0.2450941789f, 0.7560052812f, 1.3439092785f, 2.1519457045f},
+    {0.1283950299f, 0.3880482995f, 0.6567591185f, 0.9423404565f, 1.2562311973f, 1.6180463860f,
+     2.0690172265f, 2.7325895710f},
 };
 
-template <class S>
-struct GaussianCodebook<S, 4> {
-  static constexpr float kCentroids[16] = {
-      -2.732589571f,    -2.06901722653f,  -1.61804638602f, -1.25623119735f,
-      -0.942340456487f, -0.656759118532f, -0.38804829949f, -0.128395029851f,
-      0.128395029851f,  0.38804829949f,   0.656759118532f, 0.942340456487f,
-      1.25623119735f,   1.61804638602f,   2.06901722653f,  2.732589571f};
-};
+static constexpr Codebook make_lloyd_max(int bits) {
+  const float* positive = kLloydMaxPositive[bits - 1];
+  const int half = 1 << (bits - 1);
+  Codebook book{};
+  for (int i = 0; i < half; ++i) {
+    book.centroid[half + i] = positive[i];
+    book.centroid[half - 1 - i] = -positive[i];
+  }
+  for (int i = 0; i + 1 < 2 * half; ++i) {
+    book.boundary[i] = 0.5f * (book.centroid[i] + book.centroid[i + 1]);
+  }
+  return book;
+}
+
+template <int Bits>
+static constexpr Codebook kLloydMax = make_lloyd_max(Bits);
 
 }  // namespace quant

@@ -156,6 +156,41 @@ struct Avx512 {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(v));
   }
 
+  // Four bytes in each lane.
+  QUANT_SIMD I32x16 or_i32(I32x16 a, I32x16 b) { return _mm512_or_si512(a, b); }
+  template <int From, int Count, int To>
+  QUANT_SIMD I32x16 byte_bits(I32x16 v) {
+    if constexpr (From > To) v = _mm512_srli_epi32(v, From - To);
+    if constexpr (From < To) v = _mm512_slli_epi32(v, To - From);
+    return _mm512_and_si512(v, _mm512_set1_epi8(static_cast<char>(((1 << Count) - 1) << To)));
+  }
+  template <int First, int To>
+  QUANT_SIMD I32x16 bits_to_bytes(I32x16 v) {
+    const __m512i bits = _mm512_and_si512(_mm512_srli_epi32(v, First), _mm512_set1_epi32(15));
+    const __m512i spread = _mm512_mullo_epi32(bits, _mm512_set1_epi32(0x00204081 << To));
+    return _mm512_and_si512(spread, _mm512_set1_epi8(1 << To));
+  }
+  QUANT_SIMD I32x16 sub_bytes(I32x16 a, I32x16 b) { return _mm512_sub_epi8(a, b); }
+  QUANT_SIMD I32x16 lookup_bytes(U8x16 table, I32x16 index) {
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), index);
+  }
+  template <int Index>
+  QUANT_SIMD I32x16 signed_byte(I32x16 v) {
+    if constexpr (Index < 3) v = _mm512_slli_epi32(v, 24 - 8 * Index);
+    return _mm512_srai_epi32(v, 24);
+  }
+  template <int Index>
+  QUANT_SIMD F32x16 half_of(I32x16 v) {
+    if constexpr (Index == 1) v = _mm512_srli_epi32(v, 16);
+    return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(v));
+  }
+  QUANT_SIMD void transpose(I32x16 (&r)[16]) {
+    F32x16 f[16];
+    for (int i = 0; i < 16; ++i) f[i] = _mm512_castsi512_ps(r[i]);
+    transpose(f);
+    for (int i = 0; i < 16; ++i) r[i] = _mm512_castps_si512(f[i]);
+  }
+
   // Integer products. vpdpbusd multiplies unsigned by signed bytes, so weights are moved by 128.
   QUANT_SIMD DotWeights dot_weights(const int8_t* p) {
     return _mm512_xor_si512(_mm512_loadu_si512(p), _mm512_set1_epi8(-128));

@@ -235,6 +235,76 @@ struct Scalar {
     for (int i = 0; i < 16; ++i) p[i] = static_cast<int8_t>(v.lane[i]);
   }
 
+  // Four bytes in each lane: how the codes of sixteen rows lie side by side.
+  static I32x16 or_i32(I32x16 a, I32x16 b) {
+    for (int i = 0; i < 16; ++i) a.lane[i] |= b.lane[i];
+    return a;
+  }
+  /// Bits [From, From + Count) of every byte, moved to bit To; all other bits become 0.
+  template <int From, int Count, int To>
+  static I32x16 byte_bits(I32x16 v) {
+    constexpr uint32_t kMask = ((1u << Count) - 1u) * 0x01010101u;
+    for (int32_t& lane : v.lane) {
+      lane = static_cast<int32_t>(((static_cast<uint32_t>(lane) >> From) & kMask) << To);
+    }
+    return v;
+  }
+  /// Bits First to First + 3 of every lane, each moved to bit To of its own byte.
+  template <int First, int To>
+  static I32x16 bits_to_bytes(I32x16 v) {
+    for (int32_t& lane : v.lane) {
+      const uint32_t bits = (static_cast<uint32_t>(lane) >> First) & 15u;
+      // The factor puts bit i at 8·i + To, among others that the mask removes.
+      lane = static_cast<int32_t>((bits * (0x00204081u << To)) & (0x01010101u << To));
+    }
+    return v;
+  }
+  /// a - b byte by byte, modulo 256.
+  static I32x16 sub_bytes(I32x16 a, I32x16 b) {
+    uint8_t x[64];
+    uint8_t y[64];
+    memcpy(x, a.lane, sizeof x);
+    memcpy(y, b.lane, sizeof y);
+    for (int i = 0; i < 64; ++i) x[i] = static_cast<uint8_t>(x[i] - y[i]);
+    memcpy(a.lane, x, sizeof x);
+    return a;
+  }
+  /// table[index] byte by byte, each index in [0, 16).
+  static I32x16 lookup_bytes(U8x16 table, I32x16 index) {
+    uint8_t x[64];
+    memcpy(x, index.lane, sizeof x);
+    for (uint8_t& byte : x) byte = table.lane[byte & 15];
+    memcpy(index.lane, x, sizeof x);
+    return index;
+  }
+  /// Byte Index of each lane (0 = lowest), its sign extended.
+  template <int Index>
+  static I32x16 signed_byte(I32x16 v) {
+    for (int32_t& lane : v.lane) {
+      lane = static_cast<int8_t>(static_cast<uint32_t>(lane) >> (8 * Index));
+    }
+    return v;
+  }
+  /// The half float in the low (0) or high (1) 16 bits of each lane.
+  template <int Index>
+  static F32x16 half_of(I32x16 v) {
+    F32x16 r;
+    for (int i = 0; i < 16; ++i) {
+      const uint32_t bits = static_cast<uint32_t>(v.lane[i]) >> (16 * Index);
+      r.lane[i] = half_to_float(static_cast<uint16_t>(bits));
+    }
+    return r;
+  }
+  static void transpose(I32x16 (&rows)[16]) {
+    for (int i = 0; i < 16; ++i) {
+      for (int j = 0; j < i; ++j) {
+        const int32_t upper = rows[i].lane[j];
+        rows[i].lane[j] = rows[j].lane[i];
+        rows[j].lane[i] = upper;
+      }
+    }
+  }
+
   // Integer products: lane n of acc gains the sum over four k of w[n][k]·x[k].
   static DotWeights dot_weights(const int8_t* p) {
     DotWeights r;

@@ -1,5 +1,4 @@
-// The registry of KV formats, in the order of KvType: adding one is a header, a value of KvType and
-// a line here.
+// The registry of KV formats, in the order of KvType: adding one is a header and a line here.
 #pragma once
 
 #include "formats/kv/plain.h"
@@ -15,7 +14,7 @@ struct KvFormatList {
 };
 
 template <class S>
-using AllKvFormats =
+using KvFormats =
     KvFormatList<KvFp32<S>, KvFp16<S>, KvBf16<S>, KvQ8_0<S>, KvUniform2b<S>, KvUniform3b<S>,
                  KvUniform4b<S>, KvTurbo2b<S>, KvTurbo3b<S>, KvTurbo4b<S>>;
 

@@ -1,50 +1,51 @@
-// q8_0: blocks of 32 values, {fp16 scale, int8 codes}; the last block of a row may hold 16.
+// q8_0: blocks of 32 values, the last one of 16 where d is an odd multiple of 16; each is an fp16
+// scale and int8 codes.
 #pragma once
 
-#include "formats/kv/plain.h"
+#include "formats/kv/kv_format.h"
+#include "formats/kv/row.h"
+#include "quant/kv_spec.h"
 
 namespace quant {
 
 template <class S>
-struct KvQ8_0 : OwnBasis<S> {
+struct KvQ8_0 {
+  using F = typename S::F32x16;
   static constexpr KvType kType = KvType::kQ8_0;
   static constexpr const char* kName = "q8_0";
-  static constexpr const char* kSummary = "8-bit codes, fp16 scale a block of 32";
+  static constexpr const char* kSummary = "blocks of 32: fp16 scale, int8 codes";
   static constexpr int kBlock = 32;
-  static constexpr size_t kScaleBytes = 2;
+  static constexpr int kBlockBytes = 2 + kBlock;
+  static constexpr bool supports(int d) { return is_kv_head_dim(d); }
   static constexpr size_t row_bytes(int d) {
-    return static_cast<size_t>(d) + kScaleBytes * static_cast<size_t>((d + kBlock - 1) / kBlock);
+    return static_cast<size_t>(d + (d + kBlock - 1) / kBlock * 2);
   }
 
   static bool encode(const float* row, int d, uint8_t* out) {
-    if (!OwnBasis<S>::within(row, d, 127.0f * OwnBasis<S>::kHalfOverflow)) return false;
-    for (int begin = 0; begin < d; begin += kBlock) {
-      const int n = d - begin < kBlock ? d - begin : kBlock;
-      auto largest = S::abs(S::load(row + begin));
-      if (n == kBlock) largest = S::max(largest, S::abs(S::load(row + begin + 16)));
-      const uint16_t stored = S::to_half(S::reduce_max(largest) / 127.0f);
-      memcpy(out, &stored, kScaleBytes);
-      out += kScaleBytes;
-      // Codes are chosen for the rounded scale, which may be a little too small for the largest
-      // value.
-      const float scale = S::half(stored);
-      const auto inverse = S::set1(scale > 0.0f ? 1.0f / scale : 0.0f);
-      for (int j = 0; j < n; j += 16) {
-        auto code = S::mul(S::load(row + begin + j), inverse);
-        code = S::max(S::min(code, S::set1(127.0f)), S::set1(-127.0f));
-        S::store_i8(reinterpret_cast<int8_t*>(out) + j, S::to_int(code));
-      }
-      out += n;
+    if (!KvRow<S>::all_finite(row, d)) return false;
+    for (int j = 0; j < d; j += kBlock, out += kBlockBytes) {
+      if (!encode_block(row + j, d - j < kBlock ? d - j : kBlock, out)) return false;
     }
     return true;
   }
+  static F decode16(const uint8_t* row, int, int j) {
+    const uint8_t* block = row + j / kBlock * kBlockBytes;
+    const auto codes = S::load_i8(reinterpret_cast<const int8_t*>(block + 2) + j % kBlock);
+    return S::mul(S::to_float(codes), S::set1(KvRow<S>::get_half(block)));
+  }
 
-  static typename S::F32x16 decode16(const uint8_t* row, int, int j) {
-    const uint8_t* block = row + static_cast<size_t>(j / kBlock) * (kBlock + kScaleBytes);
-    uint16_t scale;
-    memcpy(&scale, block, sizeof scale);
-    const int8_t* codes = reinterpret_cast<const int8_t*>(block + kScaleBytes) + j % kBlock;
-    return S::mul(S::to_float(S::load_i8(codes)), S::set1(S::half(scale)));
+ private:
+  static bool encode_block(const float* x, int n, uint8_t* out) {
+    if (!KvRow<S>::put_half(out, KvRow<S>::max_magnitude(x, n) / 127.0f)) return false;
+    const float scale = KvRow<S>::get_half(out);
+    const F inverse = S::set1(scale > 0.0f ? 1.0f / scale : 0.0f);
+    for (int i = 0; i < n; i += 16) {
+      // A subnormal scale may have been rounded down by much, hence the clamp.
+      F code = S::mul(S::load(x + i), inverse);
+      code = S::max(S::min(code, S::set1(127.0f)), S::set1(-127.0f));
+      S::store_i8(reinterpret_cast<int8_t*>(out + 2) + i, S::to_int(code));
+    }
+    return true;
   }
 };
 

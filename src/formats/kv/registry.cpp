@@ -13,24 +13,25 @@ namespace quant {
 namespace {
 
 template <class... Formats>
-constexpr std::array<KvFormatInfo, sizeof...(Formats)> infos_of(KvFormatList<Formats...>) {
-  return {{{Formats::kType, Formats::kName, Formats::kSummary, Formats::row_bytes}...}};
+constexpr std::array<KvFormatInfo, sizeof...(Formats)> infos(KvFormatList<Formats...>) {
+  return {KvFormatInfo{Formats::kType, Formats::kName, Formats::kSummary, Formats::row_bytes,
+                       Formats::supports}...};
 }
 
-constexpr auto kInfos = infos_of(AllKvFormats<Scalar>{});
+constexpr auto kInfos = infos(KvFormats<Scalar>{});
 
-constexpr bool in_order() {
-  for (std::size_t i = 0; i < kInfos.size(); ++i) {
-    if (static_cast<std::size_t>(kInfos[i].type) != i) return false;
-  }
-  return true;
-}
-static_assert(in_order(), "the registry must follow the order of KvType");
+struct Alias {
+  std::string_view name;
+  KvType type;
+};
+constexpr Alias kAliases[] = {{"f32", KvType::kFp32}, {"f16", KvType::kFp16}};
 
-std::string describe_side(const KvSide& side) {
-  std::string text(kv_format_info(side.type).name);
-  if (side.window > 0) text += fmt::format(" window {}", side.window);
-  if (side.sink > 0) text += fmt::format(" sink {}", side.sink);
+/// " window 64", or " k-window 64 v-window 8" where the sides differ.
+std::string describe_sides(std::string_view what, int key, int value) {
+  if (key == value) return key == 0 ? "" : fmt::format(" {} {}", what, key);
+  std::string text;
+  if (key != 0) text += fmt::format(" k-{} {}", what, key);
+  if (value != 0) text += fmt::format(" v-{} {}", what, value);
   return text;
 }
 
@@ -43,22 +44,40 @@ const KvFormatInfo& kv_format_info(KvType type) noexcept {
 }
 
 KvType parse_kv_type(std::string_view name) {
-  if (name == "f32") return KvType::kFp32;
-  if (name == "f16") return KvType::kFp16;
   std::vector<std::string_view> names;
-  for (const KvFormatInfo& info : kInfos) {
-    if (name == info.name) return info.type;
-    names.push_back(info.name);
+  for (const KvFormatInfo& format : kInfos) {
+    if (format.name == name) return format.type;
+    names.push_back(format.name);
+  }
+  for (const Alias& alias : kAliases) {
+    if (alias.name == name) return alias.type;
   }
   const std::string nearest = nearest_name(name, names);
   throw Error(ErrorKind::kUsage,
-              nearest.empty()
-                  ? fmt::format("unknown KV format '{}'; known: {}", name, fmt::join(names, ", "))
-                  : fmt::format("unknown KV format '{}'; did you mean {}?", name, nearest));
+              fmt::format("unknown KV type '{}'{}; known: {}", name,
+                          nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest),
+                          fmt::join(names, ", ")));
+}
+
+void require_head_dim(KvType type, int head_dim) {
+  const KvFormatInfo& format = kv_format_info(type);
+  if (format.supports(head_dim)) return;
+  std::vector<int> held;
+  for (int d = 16; d <= kKvMaxHeadDim; d += 16) {
+    if (format.supports(d)) held.push_back(d);
+  }
+  throw Error(ErrorKind::kModel,
+              fmt::format("{} cannot hold rows of head_dim {}; it holds {}; choose another KV type",
+                          format.name, head_dim, fmt::join(held, ", ")));
 }
 
 std::string describe(const KvSpec& spec) {
-  return describe_side(spec.key) + " / " + describe_side(spec.value);
+  std::string text(kv_format_info(spec.key.type).name);
+  if (spec.value.type != spec.key.type) {
+    text += fmt::format("/{}", kv_format_info(spec.value.type).name);
+  }
+  return text + describe_sides("window", spec.key.window, spec.value.window) +
+         describe_sides("sink", spec.key.sink, spec.value.sink);
 }
 
 }  // namespace quant

@@ -1,87 +1,82 @@
-// uniform_2b, uniform_3b, uniform_4b: blocks of 32 values (the last of a row may hold 16), {fp16
-// step, fp16 minimum, codes}: 2^Bits equal bins from the minimum up, decoded to their centres.
+// uniform_2b, _3b, _4b: blocks of 32 values, the last one of 16 where d is an odd multiple of 16;
+// each is an fp16 step, an fp16 minimum and codes. A code stands for the centre of its bin.
 #pragma once
 
-#include "formats/kv/pack_bits.h"
-#include "formats/kv/plain.h"
+#include "formats/kv/kv_format.h"
+#include "formats/kv/row.h"
+#include "quant/kv_spec.h"
 
 namespace quant {
 
 template <class S, int Bits>
-struct Uniform : OwnBasis<S> {
+struct KvUniform {
+  using F = typename S::F32x16;
   static constexpr int kBlock = 32;
-  static constexpr size_t kHeaderBytes = 4;
-  static constexpr size_t kBlockBytes = kHeaderBytes + kBlock * Bits / 8;
+  static constexpr int kHeader = 4;
+  static constexpr int kBlockBytes = kHeader + kBlock * Bits / 8;
+  static constexpr int kLevels = 1 << Bits;
+  static constexpr bool supports(int d) { return is_kv_head_dim(d); }
   static constexpr size_t row_bytes(int d) {
-    return static_cast<size_t>(d) * Bits / 8 +
-           kHeaderBytes * static_cast<size_t>((d + kBlock - 1) / kBlock);
+    return static_cast<size_t>((d + kBlock - 1) / kBlock * kHeader + d * Bits / 8);
   }
 
   static bool encode(const float* row, int d, uint8_t* out) {
-    if (!OwnBasis<S>::within(row, d, OwnBasis<S>::kHalfOverflow)) return false;
-    for (int begin = 0; begin < d; begin += kBlock) {
-      const int n = d - begin < kBlock ? d - begin : kBlock;
-      encode_block(row + begin, n, out);
-      out += kHeaderBytes + static_cast<size_t>(n) * Bits / 8;
+    if (!KvRow<S>::all_finite(row, d)) return false;
+    for (int j = 0; j < d; j += kBlock, out += kBlockBytes) {
+      if (!encode_block(row + j, d - j < kBlock ? d - j : kBlock, out)) return false;
     }
     return true;
   }
-
-  static typename S::F32x16 decode16(const uint8_t* row, int, int j) {
-    const uint8_t* block = row + static_cast<size_t>(j / kBlock) * kBlockBytes;
-    uint16_t header[2];
-    memcpy(header, block, kHeaderBytes);
-    const auto codes = S::template unpack<Bits>(block + kHeaderBytes + j % kBlock / 8 * Bits);
-    const auto centres = S::add(S::to_float(codes), S::set1(0.5f));
-    return S::add(S::mul(centres, S::set1(S::half(header[0]))), S::set1(S::half(header[1])));
+  static F decode16(const uint8_t* row, int, int j) {
+    const uint8_t* block = row + j / kBlock * kBlockBytes;
+    const F step = S::set1(KvRow<S>::get_half(block));
+    const F minimum = S::set1(KvRow<S>::get_half(block + 2));
+    const auto codes = S::template unpack<Bits>(block + kHeader + j % kBlock * Bits / 8);
+    return S::fma(S::add(S::to_float(codes), S::set1(0.5f)), step, minimum);
   }
 
  private:
-  static void encode_block(const float* x, int n, uint8_t* out) {
-    auto low = S::load(x);
-    auto high = low;
-    if (n == kBlock) {
-      low = S::min(low, S::load(x + 16));
-      high = S::max(high, S::load(x + 16));
+  static bool encode_block(const float* x, int n, uint8_t* out) {
+    F top = S::load(x);
+    F bottom = top;
+    for (int i = 16; i < n; i += 16) {
+      top = S::max(S::load(x + i), top);
+      bottom = S::min(S::load(x + i), bottom);
     }
-    const float minimum = -S::reduce_max(S::sub(S::zero(), low));
-    const float step = (S::reduce_max(high) - minimum) / static_cast<float>(1 << Bits);
-    // Codes are chosen for the step and minimum that a reader will see.
-    const uint16_t header[2] = {S::to_half(step), S::to_half(minimum)};
-    memcpy(out, header, kHeaderBytes);
-    const float stored_step = S::half(header[0]);
-    const auto inverse = S::set1(stored_step > 0.0f ? 1.0f / stored_step : 0.0f);
-    const auto offset = S::set1(S::half(header[1]));
-    const auto top = S::set1(static_cast<float>((1 << Bits) - 1));
-    for (int j = 0; j < n; j += 16) {
-      const auto place = S::mul(S::sub(S::load(x + j), offset), inverse);
-      // Nearest centre: round(place - 0.5), a tie going to the even code.
-      auto code = S::sub(place, S::set1(0.5f));
-      code = S::max(S::min(code, top), S::zero());
-      pack_bits<S, Bits>(S::to_int(code), out + kHeaderBytes + j / 8 * Bits);
+    const float maximum = S::reduce_max(top);
+    const float minimum = -S::reduce_max(S::sub(S::zero(), bottom));
+    if (!KvRow<S>::put_half(out, (maximum - minimum) / static_cast<float>(kLevels))) return false;
+    if (!KvRow<S>::put_half(out + 2, minimum)) return false;
+    // Codes are chosen against what the decoder will read.
+    const float step = KvRow<S>::get_half(out);
+    const F start = S::set1(KvRow<S>::get_half(out + 2));
+    const F inverse = S::set1(step > 0.0f ? 1.0f / step : 0.0f);
+    for (int i = 0; i < n; i += 16) {
+      F code = S::sub(S::mul(S::sub(S::load(x + i), start), inverse), S::set1(0.5f));
+      code = S::max(S::min(code, S::set1(static_cast<float>(kLevels - 1))), S::zero());
+      KvRow<S>::template pack16<Bits>(S::to_int(code), out + kHeader + i * Bits / 8);
     }
+    return true;
   }
 };
 
 template <class S>
-struct KvUniform2b : Uniform<S, 2> {
+struct KvUniform2b : KvUniform<S, 2> {
   static constexpr KvType kType = KvType::kUniform2b;
   static constexpr const char* kName = "uniform_2b";
-  static constexpr const char* kSummary = "2-bit codes, fp16 step and minimum a block of 32";
+  static constexpr const char* kSummary = "blocks of 32: fp16 step and minimum, 2-bit codes";
 };
-
 template <class S>
-struct KvUniform3b : Uniform<S, 3> {
+struct KvUniform3b : KvUniform<S, 3> {
   static constexpr KvType kType = KvType::kUniform3b;
   static constexpr const char* kName = "uniform_3b";
-  static constexpr const char* kSummary = "3-bit codes, fp16 step and minimum a block of 32";
+  static constexpr const char* kSummary = "blocks of 32: fp16 step and minimum, 3-bit codes";
 };
-
 template <class S>
-struct KvUniform4b : Uniform<S, 4> {
+struct KvUniform4b : KvUniform<S, 4> {
   static constexpr KvType kType = KvType::kUniform4b;
   static constexpr const char* kName = "uniform_4b";
-  static constexpr const char* kSummary = "4-bit codes, fp16 step and minimum a block of 32";
+  static constexpr const char* kSummary = "blocks of 32: fp16 step and minimum, 4-bit codes";
 };
 
 }  // namespace quant

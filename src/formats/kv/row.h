@@ -1,0 +1,60 @@
+// Steps that the KV formats share.
+#pragma once
+
+#include <float.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+namespace quant {
+
+static constexpr int kKvMaxHeadDim = 512;
+
+/// What every format asks of a head_dim.
+static constexpr bool is_kv_head_dim(int d) { return d >= 16 && d <= kKvMaxHeadDim && d % 16 == 0; }
+
+template <class S>
+struct KvRow {
+  using F = typename S::F32x16;
+
+  static bool all_finite(const float* x, int n) {
+    // A finite number times 0 is 0; an infinity or a NaN makes the sum NaN.
+    F zeros = S::zero();
+    for (int j = 0; j < n; j += 16) zeros = S::add(zeros, S::mul(S::load(x + j), S::zero()));
+    return S::reduce_add(zeros) == 0.0f;
+  }
+
+  static float max_magnitude(const float* x, int n) {
+    F top = S::zero();
+    for (int j = 0; j < n; j += 16) top = S::max(S::abs(S::load(x + j)), top);
+    return S::reduce_max(top);
+  }
+
+  /// Stores a number as fp16; false if it is not finite there.
+  static bool put_half(uint8_t* out, float value) {
+    const uint16_t half = S::to_half(value);
+    memcpy(out, &half, sizeof half);
+    return (half & 0x7c00) != 0x7c00;
+  }
+  static float get_half(const uint8_t* p) {
+    uint16_t half;
+    memcpy(&half, p, sizeof half);
+    return S::half(half);
+  }
+
+  /// Writes sixteen codes as the bit string that S::unpack<Bits> reads.
+  template <int Bits>
+  static void pack16(typename S::I32x16 codes, uint8_t* out) {
+    int32_t code[16];
+    S::store_i32(code, codes);
+    for (int half = 0; half < 2; ++half) {
+      uint64_t word = 0;
+      for (int i = 0; i < 8; ++i) {
+        word |= static_cast<uint64_t>(code[half * 8 + i]) << (Bits * i);
+      }
+      memcpy(out + half * Bits, &word, Bits);
+    }
+  }
+};
+
+}  // namespace quant
