@@ -182,6 +182,52 @@ struct Avx2 {
               _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
   }
 
+  // Four bytes in each lane.
+  QUANT_SIMD I32x16 or_i32(I32x16 a, I32x16 b) {
+    return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)};
+  }
+  template <int From, int Count, int To>
+  QUANT_SIMD I32x16 byte_bits(I32x16 v) {
+    const __m256i mask = _mm256_set1_epi8(static_cast<char>(((1 << Count) - 1) << To));
+    return {_mm256_and_si256(shift<To - From>(v.low), mask),
+            _mm256_and_si256(shift<To - From>(v.high), mask)};
+  }
+  template <int First, int To>
+  QUANT_SIMD I32x16 bits_to_bytes(I32x16 v) {
+    return {spread_bits<First, To>(v.low), spread_bits<First, To>(v.high)};
+  }
+  QUANT_SIMD I32x16 sub_bytes(I32x16 a, I32x16 b) {
+    return {_mm256_sub_epi8(a.low, b.low), _mm256_sub_epi8(a.high, b.high)};
+  }
+  QUANT_SIMD I32x16 lookup_bytes(U8x16 table, I32x16 index) {
+    const __m256i both = _mm256_broadcastsi128_si256(table);
+    return {_mm256_shuffle_epi8(both, index.low), _mm256_shuffle_epi8(both, index.high)};
+  }
+  template <int Index>
+  QUANT_SIMD I32x16 signed_byte(I32x16 v) {
+    return {_mm256_srai_epi32(shift<24 - 8 * Index>(v.low), 24),
+            _mm256_srai_epi32(shift<24 - 8 * Index>(v.high), 24)};
+  }
+  template <int Index>
+  QUANT_SIMD F32x16 half_of(I32x16 v) {
+    const __m256i mask = _mm256_set1_epi32(0xffff);
+    const __m256i mixed = _mm256_packus_epi32(_mm256_and_si256(shift<-16 * Index>(v.low), mask),
+                                              _mm256_and_si256(shift<-16 * Index>(v.high), mask));
+    const __m256i halves = _mm256_permute4x64_epi64(mixed, 0xd8);
+    return {_mm256_cvtph_ps(_mm256_castsi256_si128(halves)),
+            _mm256_cvtph_ps(_mm256_extracti128_si256(halves, 1))};
+  }
+  QUANT_SIMD void transpose(I32x16 (&r)[16]) {
+    F32x16 f[16];
+    for (int i = 0; i < 16; ++i) {
+      f[i] = {_mm256_castsi256_ps(r[i].low), _mm256_castsi256_ps(r[i].high)};
+    }
+    transpose(f);
+    for (int i = 0; i < 16; ++i) {
+      r[i] = {_mm256_castps_si256(f[i].low), _mm256_castps_si256(f[i].high)};
+    }
+  }
+
   // Integer products. vpmaddubsw multiplies unsigned by signed bytes and saturates pairs at 16
   // bits; magnitudes up to 128 by [-127, 127] stay below that.
   QUANT_SIMD DotWeights dot_weights(const int8_t* p) {
@@ -274,6 +320,19 @@ struct Avx2 {
   /// Shuffle control that fetches the byte of a bit, the byte after it, and two zeros.
   static constexpr int32_t byte_pair(int bit) {
     return static_cast<int32_t>(0x80800000u | static_cast<uint32_t>((bit / 8 + 1) << 8 | bit / 8));
+  }
+  /// To the left, or to the right where Left is negative.
+  template <int Left>
+  QUANT_SIMD __m256i shift(__m256i v) {
+    if constexpr (Left > 0) v = _mm256_slli_epi32(v, Left);
+    if constexpr (Left < 0) v = _mm256_srli_epi32(v, -Left);
+    return v;
+  }
+  template <int First, int To>
+  QUANT_SIMD __m256i spread_bits(__m256i v) {
+    const __m256i bits = _mm256_and_si256(_mm256_srli_epi32(v, First), _mm256_set1_epi32(15));
+    const __m256i spread = _mm256_mullo_epi32(bits, _mm256_set1_epi32(0x00204081 << To));
+    return _mm256_and_si256(spread, _mm256_set1_epi8(static_cast<char>(1 << To)));
   }
   QUANT_SIMD __m256i dot_8(__m256i value, __m256i magnitude, __m256i inputs) {
     const __m256i pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(inputs, value));

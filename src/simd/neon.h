@@ -229,6 +229,70 @@ struct Neon {
     vst1q_s8(p, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
   }
 
+  // Four bytes in each lane.
+  QUANT_SIMD I32x16 or_i32(I32x16 a, I32x16 b) {
+    for (int i = 0; i < 4; ++i) a.part[i] = vorrq_s32(a.part[i], b.part[i]);
+    return a;
+  }
+  template <int From, int Count, int To>
+  QUANT_SIMD I32x16 byte_bits(I32x16 v) {
+    const uint8x16_t mask = vdupq_n_u8(static_cast<uint8_t>(((1 << Count) - 1) << To));
+    for (int32x4_t& part : v.part) {
+      const uint8x16_t moved = vshlq_u8(vreinterpretq_u8_s32(part), vdupq_n_s8(To - From));
+      part = vreinterpretq_s32_u8(vandq_u8(moved, mask));
+    }
+    return v;
+  }
+  template <int First, int To>
+  QUANT_SIMD I32x16 bits_to_bytes(I32x16 v) {
+    for (int32x4_t& part : v.part) {
+      const uint32x4_t down = vshlq_u32(vreinterpretq_u32_s32(part), vdupq_n_s32(-First));
+      const uint32x4_t bits = vandq_u32(down, vdupq_n_u32(15));
+      const uint32x4_t spread = vmulq_n_u32(bits, 0x00204081u << To);
+      part = vreinterpretq_s32_u32(vandq_u32(spread, vdupq_n_u32(0x01010101u << To)));
+    }
+    return v;
+  }
+  QUANT_SIMD I32x16 sub_bytes(I32x16 a, I32x16 b) {
+    for (int i = 0; i < 4; ++i) {
+      a.part[i] = vreinterpretq_s32_u8(
+          vsubq_u8(vreinterpretq_u8_s32(a.part[i]), vreinterpretq_u8_s32(b.part[i])));
+    }
+    return a;
+  }
+  QUANT_SIMD I32x16 lookup_bytes(U8x16 table, I32x16 index) {
+    for (int32x4_t& part : index.part) {
+      part = vreinterpretq_s32_u8(vqtbl1q_u8(table, vreinterpretq_u8_s32(part)));
+    }
+    return index;
+  }
+  template <int Index>
+  QUANT_SIMD I32x16 signed_byte(I32x16 v) {
+    for (int32x4_t& part : v.part) {
+      part = vshrq_n_s32(vshlq_s32(part, vdupq_n_s32(24 - 8 * Index)), 24);
+    }
+    return v;
+  }
+  template <int Index>
+  QUANT_SIMD F32x16 half_of(I32x16 v) {
+    F32x16 r;
+    for (int i = 0; i < 4; ++i) {
+      const uint32x4_t down = vshlq_u32(vreinterpretq_u32_s32(v.part[i]), vdupq_n_s32(-16 * Index));
+      r.part[i] = vcvt_f32_f16(vreinterpret_f16_u16(vmovn_u32(down)));
+    }
+    return r;
+  }
+  QUANT_SIMD void transpose(I32x16 (&r)[16]) {
+    F32x16 f[16];
+    for (int i = 0; i < 16; ++i) {
+      for (int j = 0; j < 4; ++j) f[i].part[j] = vreinterpretq_f32_s32(r[i].part[j]);
+    }
+    transpose(f);
+    for (int i = 0; i < 16; ++i) {
+      for (int j = 0; j < 4; ++j) r[i].part[j] = vreinterpretq_s32_f32(f[i].part[j]);
+    }
+  }
+
   // Integer products, without the optional dot-product instructions. Sums of two 16-bit products
   // still fit 16 bits: 2·128·127 < 2^15.
   QUANT_SIMD DotWeights dot_weights(const int8_t* p) {
