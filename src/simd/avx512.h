@@ -1,7 +1,12 @@
 // The vocabulary of scalar.h on AVX-512 F, BW, DQ, VL and VNNI: one register a vector.
 #pragma once
 
+// GCC 12 finds its own _mm512_undefined_ps() uninitialised (GCC bug 105593).
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
+#pragma GCC diagnostic pop
 #include <stdint.h>
 #include <string.h>
 

@@ -2,10 +2,11 @@
 //
 // A format is a class template on the ISA tag (formats/kv/NAME.h) with
 //   kType, kName, kSummary;
-//   row_bytes(d): bytes of a row, 0 if the format cannot hold rows of d values;
+//   supports(d): whether rows can have d values;
+//   row_bytes(d): bytes of a row;
 //   encode(row, d, out): see below;
 //   decode16(row, d, j): values j to j + 15, j a multiple of 16, in the basis of the codes;
-//   rotate(x, d), unrotate(x, d): into the basis of the codes and back, in place.
+//   rotate(x, d), unrotate(x, d), where that basis is not the row's own: there and back, in place.
 // kv/kernels.h derives the functions below from those. A row is one position of one KV head; d is
 // its head_dim, a multiple of 16 from 16 to 512. Rows of a head are contiguous, row_bytes(d) apart.
 #pragma once

@@ -3,7 +3,7 @@
 
 #include "formats/weight/code_tile.h"
 #include "formats/weight/plain.h"
-#include "kernels/panel.h"
+#include "simd/panel.h"
 
 namespace quant {
 
