@@ -45,6 +45,7 @@ struct EvalPlan {
   std::int64_t text_tokens;     ///< tokens of the text, BOS apart
   std::int64_t dropped_tokens;  ///< tokens of the text that are in no window
   std::int64_t scored_tokens() const noexcept;
+  /// Tokens that go through the model; a window's last one need not.
   std::int64_t run_tokens() const noexcept;
 };
 

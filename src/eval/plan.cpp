@@ -58,7 +58,8 @@ void plan_llamacpp(const Text& text, EvalPlan& plan) {
     if (!text.prefix.empty()) window.tokens[0] = text.prefix[0];
     plan.windows.push_back(std::move(window));
   }
-  plan.dropped_tokens = static_cast<std::int64_t>(all.size() - n_chunks * context);
+  // Also what lies under a BOS is in no window.
+  plan.dropped_tokens = text.size() - static_cast<std::int64_t>(n_chunks) * text.room(plan.context);
 }
 
 void plan_strided(const Text& text, int stride, EvalPlan& plan) {
@@ -126,7 +127,7 @@ std::int64_t EvalPlan::scored_tokens() const noexcept {
 
 std::int64_t EvalPlan::run_tokens() const noexcept {
   std::int64_t n = 0;
-  for (const EvalWindow& w : windows) n += static_cast<std::int64_t>(w.tokens.size());
+  for (const EvalWindow& w : windows) n += static_cast<std::int64_t>(w.tokens.size()) - 1;
   return n;
 }
 
