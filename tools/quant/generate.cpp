@@ -94,7 +94,6 @@ Generation generate_text(Session& session, const std::vector<Token>& prompt,
 }
 
 void check_length(const Model& model, const RunOptions& run, std::size_t prompt, int n_predict) {
-  if (n_predict < 1) throw Error(ErrorKind::kUsage, "-n must be at least 1");
   const std::size_t limit =
       static_cast<std::size_t>(run.context > 0 ? run.context : model.config().context_length);
   if (prompt + static_cast<std::size_t>(n_predict) > limit) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <iostream>
 
 #include "console.h"
@@ -31,6 +32,18 @@ std::vector<std::string> arguments_of(int argc, const char* const* argv) {
   return arguments;
 }
 
+/// Accepts whole numbers from `least` on.
+CLI::Validator at_least(int least) {
+  const auto problem = [least](const std::string& text) -> std::string {
+    int number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const bool whole = error == std::errc() && end == text.data() + text.size();
+    if (whole && number >= least) return {};
+    return fmt::format("'{}' is not a whole number from {} on", text, least);
+  };
+  return {problem, "", "at least"};
+}
+
 void add_run_options(CLI::App& app, RunOptions& run) {
   app.add_option("model,-m,--model", run.model, "Model file (GGUF)")->type_name("MODEL");
   app.add_option("-k,--k-type,--cache-type-k", run.key_type,
@@ -38,19 +51,32 @@ void add_run_options(CLI::App& app, RunOptions& run) {
       ->type_name("TYPE");
   app.add_option("-v,--v-type,--cache-type-v", run.value_type, "KV format of the values")
       ->type_name("TYPE");
-  app.add_option("--k-window", run.key_window, "Most recent keys kept exact")->type_name("N");
-  app.add_option("--v-window", run.value_window, "Most recent values kept exact")->type_name("N");
-  app.add_option_function<int>(
-         "--window", [&run](int n) { run.key_window = run.value_window = n; }, "Both windows")
+  app.add_option("--k-window", run.key_window, "Most recent keys kept exact")
+      ->check(at_least(0))
+      ->type_name("N");
+  app.add_option("--v-window", run.value_window, "Most recent values kept exact")
+      ->check(at_least(0))
+      ->type_name("N");
+  const auto set_windows = [&app, &run](int n) {
+    if (app.count("--k-window") == 0) run.key_window = n;
+    if (app.count("--v-window") == 0) run.value_window = n;
+  };
+  app.add_option_function<int>("--window", set_windows, "Both windows, where not given apart")
+      ->check(at_least(0))
       ->type_name("N");
   app.add_option_function<int>(
          "--sink", [&run](int n) { run.key_sink = run.value_sink = n; },
          "First keys and values kept exact")
+      ->check(at_least(0))
       ->type_name("N");
-  app.add_option("-c,--ctx-size", run.context, "Context length in tokens")->type_name("CTX");
+  app.add_option("-c,--ctx-size", run.context, "Context length in tokens")
+      ->check(at_least(1))
+      ->type_name("CTX");
   app.add_option("-j,-t,--threads", run.threads, "Threads (default: all CPUs)")
+      ->check(at_least(1))
       ->type_name("THREADS");
   app.add_option("-b,--batch-size", run.batch, "Tokens that go through the layers together")
+      ->check(at_least(1))
       ->type_name("BATCH");
   app.add_option("--math", run.math, "exact (FP32 activations) or fast (int8 activations)")
       ->type_name("MODE");
@@ -69,8 +95,11 @@ void add_ppl_options(CLI::App& app, PplOptions& ppl) {
       ->default_str("");
   app.add_option("--protocol", ppl.protocol, "context, llamacpp or strided")->type_name("NAME");
   app.add_option("--stride", ppl.stride, "Tokens a window advances (--protocol strided)")
+      ->check(at_least(1))
       ->type_name("N");
-  app.add_option("--chunks", ppl.chunks, "At most N contexts of the text")->type_name("N");
+  app.add_option("--chunks", ppl.chunks, "At most N contexts of the text")
+      ->check(at_least(1))
+      ->type_name("N");
   app.add_flag("--allow-longer", ppl.allow_longer, "Allow -c beyond the model's context length");
 }
 
@@ -82,6 +111,7 @@ void add_generate_options(CLI::App& app, GenerateOptions& generate) {
                  "File with the prompt, or with the text of --ppl")
       ->type_name("FILE");
   app.add_option("-n,--n-predict", generate.n_predict, "Tokens to generate at most")
+      ->check(at_least(1))
       ->type_name("N");
   app.add_flag("--chat", generate.chat, "Wrap the prompt in the model's chat template");
   SamplerOptions& sampler = generate.sampler;
