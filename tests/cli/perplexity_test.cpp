@@ -1,0 +1,230 @@
+// quant MODEL --ppl: results, records, and the two published command lines.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "cli/command.h"
+#include "quant/cpu.h"
+#include "support/tiny_model.h"
+
+namespace quant::test {
+namespace {
+
+class PerplexityCommand : public testing::Test {
+ protected:
+  nlohmann::json record(std::vector<std::string> arguments) const {
+    // One thread unless said otherwise: the model is too small to share out.
+    arguments.insert(arguments.begin(), {model, "--ppl", text, "--json", "-j", "1"});
+    const CommandResult result = run_quant(arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return result.json();
+  }
+
+  TempDir dir;
+  std::string model = write_tiny_model(dir.path(), {});
+  std::string text = [this] {
+    std::string words;
+    for (int i = 0; i < 40; ++i) words += "the rain in spain ";
+    const auto path = dir.path() / "text.txt";
+    write_file(path, words);
+    return path.string();
+  }();
+};
+
+TEST_F(PerplexityCommand, RecordIsComplete) {
+  const nlohmann::json r = record({});
+  EXPECT_EQ(r.begin().key().empty(), false);
+  for (const char* name : {"perplexity",
+                           "mean_nll",
+                           "standard_error",
+                           "standard_error_blocks",
+                           "scored_tokens",
+                           "context",
+                           "protocol",
+                           "batch",
+                           "threads",
+                           "isa",
+                           "math",
+                           "key_type",
+                           "value_type",
+                           "key_window",
+                           "value_window",
+                           "sink",
+                           "key_bits",
+                           "value_bits",
+                           "kv_bytes",
+                           "kv_bytes_formula",
+                           "peak_rss_bytes",
+                           "fp32_share_end",
+                           "fp32_share_mean",
+                           "value_fp32_share_end",
+                           "value_fp32_share_mean",
+                           "model_path",
+                           "text_path",
+                           "cpu",
+                           "tokens_per_second",
+                           "model_sha256",
+                           "text_sha256",
+                           "tokens_sha256",
+                           "version",
+                           "compiler",
+                           "dropped_tokens",
+                           "text_tokens"}) {
+    EXPECT_TRUE(r.contains(name)) << name;
+    EXPECT_FALSE(r[name].is_null()) << name;
+  }
+  EXPECT_EQ(r["schema_version"], 1);
+  EXPECT_EQ(r["math"], "exact");
+  EXPECT_EQ(r["key_type"], "fp16");
+  EXPECT_EQ(r["value_type"], "fp16");
+  EXPECT_EQ(r["key_window"], 0);
+  EXPECT_EQ(r["sink"], 0);
+  EXPECT_EQ(r["protocol"], "context");
+  EXPECT_EQ(r["isa"], isa_name(best_isa()));
+  EXPECT_NEAR(std::exp(r["mean_nll"].get<double>()), r["perplexity"].get<double>(), 1e-9);
+  EXPECT_EQ(r["model_sha256"].get<std::string>().size(), 64u);
+  EXPECT_TRUE(r["kv_bytes"].is_number_integer());
+  EXPECT_NEAR(r["kv_bytes"].get<double>() / r["kv_bytes_formula"].get<double>(), 1.0, 0.02);
+  EXPECT_EQ(r["key_bits"], 16.0);
+}
+
+TEST_F(PerplexityCommand, SchemaVersionStandsFirst) {
+  const CommandResult result = run_quant({model, "--ppl", text, "--json"});
+  EXPECT_EQ(nlohmann::ordered_json::parse(result.out).begin().key(), "schema_version");
+}
+
+TEST_F(PerplexityCommand, HashesAreThoseOfTheFiles) {
+  const std::string abc = (dir.path() / "abc.txt").string();
+  write_file(abc, "abc");
+  const CommandResult result = run_quant({model, "--ppl", abc, "--json"});
+  EXPECT_EQ(result.json()["text_sha256"],
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST_F(PerplexityCommand, ReportNamesResultAndConfiguration) {
+  const CommandResult result =
+      run_quant({model, "--ppl", text, "-k", "turbo_kv_4b", "--k-window", "16"});
+  expect_quiet_success(result);
+  for (const char* part : {"perplexity", "±", "turbo_kv_4b", "window 16", "fp16", "bits per value",
+                           "bytes", "MiB", "FP32 share", "tokens/s", "exact"}) {
+    EXPECT_NE(result.out.find(part), std::string::npos) << part << "\n" << result.out;
+  }
+}
+
+TEST_F(PerplexityCommand, WindowsAndSinksGoWhereTheyAreAskedFor) {
+  const auto windows = [&](std::vector<std::string> arguments) {
+    const nlohmann::json r = record(arguments);
+    return std::vector<int>{r["key_window"], r["value_window"], r["sink"]};
+  };
+  EXPECT_EQ(windows({"--window", "32"}), (std::vector<int>{32, 32, 0}));
+  EXPECT_EQ(windows({"--k-window", "32"}), (std::vector<int>{32, 0, 0}));
+  EXPECT_EQ(windows({"--v-window", "32"}), (std::vector<int>{0, 32, 0}));
+  EXPECT_EQ(windows({"--sink", "4"}), (std::vector<int>{0, 0, 4}));
+  // What is said of one side wins, in whatever order.
+  EXPECT_EQ(windows({"--window", "32", "--k-window", "8"}), (std::vector<int>{8, 32, 0}));
+  EXPECT_EQ(windows({"--v-window", "8", "--window", "32"}), (std::vector<int>{32, 8, 0}));
+  const nlohmann::json sink = record({"-k", "turbo_kv_4b", "-v", "turbo_kv_4b", "--sink", "4"});
+  EXPECT_GT(sink["fp32_share_end"].get<double>(), 0.0);
+  EXPECT_EQ(sink["fp32_share_end"], sink["value_fp32_share_end"]);
+}
+
+TEST_F(PerplexityCommand, AWindowAsLongAsTheTextIsFp32) {
+  const nlohmann::json fp32 = record({"-k", "fp32", "-v", "fp32"});
+  const nlohmann::json window = record({"-k", "uniform_2b", "-v", "uniform_2b", "--window", "512"});
+  const nlohmann::json flat = record({"-k", "uniform_2b", "-v", "uniform_2b"});
+  EXPECT_EQ(fp32["mean_nll"], window["mean_nll"]);
+  EXPECT_NE(fp32["mean_nll"], flat["mean_nll"]);
+  EXPECT_EQ(fp32["fp32_share_mean"], 1.0);
+  EXPECT_EQ(window["fp32_share_mean"], 1.0);
+  EXPECT_EQ(flat["fp32_share_mean"], 0.0);
+}
+
+TEST_F(PerplexityCommand, ThreadsAreCappedAndThatIsSaid) {
+  const int cpus = available_cpus();
+  const CommandResult result =
+      run_quant({model, "--ppl", text, "--json", "-j", std::to_string(cpus + 6)});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_NE(result.err.find(std::to_string(cpus + 6) + " threads"), std::string::npos)
+      << result.err;
+  EXPECT_EQ(result.json()["threads"], cpus);
+  EXPECT_EQ(result.json()["threads_requested"], cpus + 6);
+}
+
+TEST_F(PerplexityCommand, PublishedLinesWorkFromTheRepositoryRoot) {
+  const std::vector<std::vector<std::string>> lines = {{"-k", "uniform_2b", "--k-window", "512"},
+                                                       {"-k", "turbo_kv_4b", "--k-window", "128"}};
+  for (const std::vector<std::string>& line : lines) {
+    std::vector<std::string> arguments = {model, "--ppl", "bench/data/ppl_1k.txt"};
+    arguments.insert(arguments.end(), line.begin(), line.end());
+    arguments.insert(arguments.end(), {"-j", "8"});
+    Command command(arguments);
+    command.in_directory(source_dir());
+    const CommandResult result = command.run();
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_NE(result.out.find("perplexity"), std::string::npos);
+    EXPECT_NE(result.out.find(line[1]), std::string::npos);
+  }
+}
+
+TEST_F(PerplexityCommand, TextFromAPipe) {
+  const std::string words = read_file(text);
+  const nlohmann::json expected = record({});
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{model, "--json", "--ppl"},
+        {model, "--json", "--ppl", "-"},
+        {model, "--json", "--ppl", "-f", "-"}}) {
+    const CommandResult result = Command(arguments).pipe_in(words).run();
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_EQ(result.json()["mean_nll"], expected["mean_nll"]);
+    EXPECT_EQ(result.json()["text_path"], "-");
+  }
+  expect_refusal(Command({model, "--ppl"}).pipe_in("").run(), 2, {"empty"});
+}
+
+TEST_F(PerplexityCommand, LlamaCppSpellings) {
+  const nlohmann::json expected = record({"-k", "q8_0", "-v", "fp16", "-j", "1"});
+  const CommandResult result = run_quant({"-m", model, "--perplexity", "-f", text, "-ctk", "q8_0",
+                                          "-ctv", "f16", "-t", "1", "--json"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(result.json()["mean_nll"], expected["mean_nll"]);
+  EXPECT_EQ(result.json()["key_type"], "q8_0");
+  EXPECT_EQ(result.json()["value_type"], "fp16");
+  EXPECT_EQ(result.json()["threads"], 1);
+}
+
+TEST_F(PerplexityCommand, ProtocolsAreRecorded) {
+  const nlohmann::json llamacpp = record({"--protocol", "llamacpp", "-c", "64"});
+  EXPECT_EQ(llamacpp["protocol"], "llamacpp");
+  EXPECT_EQ(llamacpp["context"], 64);
+  EXPECT_EQ(llamacpp["scored_tokens"].get<int>() % 31, 0);
+  const nlohmann::json strided = record({"--protocol", "strided", "-c", "64", "--stride", "32"});
+  EXPECT_EQ(strided["protocol"], "strided");
+  EXPECT_EQ(strided["scored_tokens"], strided["text_tokens"]);
+}
+
+TEST_F(PerplexityCommand, WhatIsLeftOutIsSaid) {
+  const CommandResult result =
+      run_quant({model, "--ppl", text, "-c", "64", "--chunks", "2", "--json"});
+  EXPECT_EQ(result.exit_code, 0);
+  const nlohmann::json r = result.json();
+  EXPECT_EQ(r["contexts"], 2);
+  EXPECT_GT(r["dropped_tokens"].get<int>(), 0);
+  EXPECT_NE(result.err.find(std::to_string(r["dropped_tokens"].get<int>()) + " of"),
+            std::string::npos)
+      << result.err;
+}
+
+TEST_F(PerplexityCommand, BatchThreadsAndIsaDoNotChangeTheResult) {
+  const nlohmann::json expected = record({"-k", "turbo_kv_3b", "--window", "16"});
+  EXPECT_EQ(record({"-k", "turbo_kv_3b", "--window", "16", "-b", "7", "-j", "1"})["mean_nll"],
+            expected["mean_nll"]);
+  EXPECT_EQ(record({"-k", "turbo_kv_3b", "--window", "16", "--isa", "scalar"})["mean_nll"],
+            expected["mean_nll"]);
+}
+
+TEST_F(PerplexityCommand, FastMathIsRecorded) {
+  EXPECT_EQ(record({"--math", "fast"})["math"], "fast");
+}
+
+}  // namespace
+}  // namespace quant::test

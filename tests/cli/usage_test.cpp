@@ -1,0 +1,176 @@
+// Wrong command lines and files: one line on stderr, the right exit code, nothing on stdout.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <regex>
+
+#include "cli/command.h"
+#include "support/tiny_model.h"
+
+namespace quant::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Usage : public testing::Test {
+ protected:
+  /// Arguments after the model.
+  CommandResult with_model(std::vector<std::string> arguments) const {
+    arguments.insert(arguments.begin(), model);
+    return run_quant(arguments);
+  }
+  std::string write(const std::string& name, const std::string& bytes) const {
+    write_file(dir.path() / name, bytes);
+    return (dir.path() / name).string();
+  }
+
+  TempDir dir;
+  std::string model = write_tiny_model(dir.path(), {});
+  std::string text = write("text.txt", "A short text about nothing in particular.\n");
+};
+
+TEST_F(Usage, HelpAndVersionGoToStdout) {
+  for (const char* flag : {"--help", "-h"}) {
+    const CommandResult help = run_quant({flag});
+    expect_quiet_success(help);
+    EXPECT_NE(help.out.find("--k-window"), std::string::npos);
+    EXPECT_NE(help.out.find("Examples:"), std::string::npos);
+  }
+  const CommandResult version = run_quant({"--version"});
+  expect_quiet_success(version);
+  EXPECT_TRUE(std::regex_match(version.out, std::regex("quant \\d+\\.\\d+\\.\\d+\n")));
+  const CommandResult tokenize = run_quant({"tokenize", "--help"});
+  expect_quiet_success(tokenize);
+  EXPECT_NE(tokenize.out.find("--ids"), std::string::npos);
+}
+
+TEST_F(Usage, NothingToDo) {
+  expect_refusal(run_quant({}), 2, {"no model", "quant model.gguf"});
+  expect_refusal(with_model({}), 2, {"nothing to do", "--ppl FILE"});
+}
+
+TEST_F(Usage, UnknownOptionsNameTheNearest) {
+  expect_refusal(with_model({"--ppl", text, "--k-windwo", "128"}), 2,
+                 {"--k-windwo", "did you mean --k-window?"});
+  expect_refusal(with_model({"--ppl", text, "--treads=2"}), 2, {"--treads", "--threads"});
+  expect_refusal(with_model({"--ppl", text, "--xyzzy"}), 2, {"--xyzzy", "--help"});
+  expect_refusal(run_quant({"tokenize", model, text, "--idz"}), 2, {"--idz", "--ids"});
+}
+
+TEST_F(Usage, UnknownNamesNameTheNearestOrTheKnown) {
+  expect_refusal(with_model({"--ppl", text, "-k", "turbo_kv_4"}), 2, {"turbo_kv_4", "turbo_kv_4b"});
+  expect_refusal(with_model({"--ppl", text, "-v", "uniform_2"}), 2, {"uniform_2", "uniform_2b"});
+  expect_refusal(with_model({"--ppl", text, "--isa", "sse"}), 2, {"sse", "scalar"});
+  expect_refusal(with_model({"--ppl", text, "--math", "quick"}), 2, {"quick", "exact, fast"});
+  expect_refusal(with_model({"--ppl", text, "--protocol", "hf"}), 2, {"hf", "strided"});
+}
+
+TEST_F(Usage, NumbersThatCannotBe) {
+  for (const char* option : {"-c", "-j", "-b", "--chunks", "--stride"}) {
+    for (const char* value : {"0", "-1", "abc", "99999999999"}) {
+      SCOPED_TRACE(std::string(option) + " " + value);
+      expect_refusal(with_model({"--ppl", text, option, value}), 2, {value});
+    }
+  }
+  for (const char* option : {"--window", "--k-window", "--v-window", "--sink"}) {
+    for (const char* value : {"-1", "1.5"}) {
+      SCOPED_TRACE(std::string(option) + " " + value);
+      expect_refusal(with_model({"--ppl", text, option, value}), 2, {value});
+    }
+  }
+  for (const char* option : {"-n", "--top-k", "-T", "--repeat-penalty", "--top-p", "--min-p"}) {
+    SCOPED_TRACE(option);
+    expect_refusal(with_model({"-p", "a", "-T", "1", option, "-1"}), 2, {});
+  }
+  expect_refusal(with_model({"-p", "a", "-n", "0"}), 2, {"-n"});
+}
+
+TEST_F(Usage, OptionsWithoutTheirValue) {
+  expect_refusal(with_model({"--ppl", text, "-k"}), 2, {"-k"});
+  expect_refusal(with_model({"-p"}), 2, {"-p"});
+}
+
+TEST_F(Usage, CommandsExcludeEachOther) {
+  expect_refusal(with_model({"--ppl", text, "-p", "a"}), 2, {"exclude"});
+  expect_refusal(with_model({"--info", "--ppl", text}), 2, {"exclude"});
+  expect_refusal(with_model({"--ppl", text, "-f", text}), 2, {"two texts"});
+  expect_refusal(with_model({"-p", "a", "-f", text}), 2, {"two prompts"});
+}
+
+TEST_F(Usage, FilesThatAreNotThere) {
+  const std::string missing = (dir.path() / "missing").string();
+  expect_refusal(run_quant({missing, "--info"}), 4, {missing});
+  expect_refusal(run_quant({missing, "--ppl", text}), 4, {missing});
+  expect_refusal(run_quant({missing, "-p", "a"}), 4, {missing});
+  expect_refusal(run_quant({"tokenize", missing, text}), 4, {missing});
+  expect_refusal(run_quant({"tokenize", model, missing}), 4, {missing});
+  expect_refusal(with_model({"--ppl", missing}), 4, {missing});
+  expect_refusal(with_model({"-f", missing}), 4, {missing});
+  expect_refusal(run_quant({dir.path().string(), "--info"}), 4, {dir.path().string()});
+  expect_refusal(with_model({"--ppl", dir.path().string()}), 4, {"directory"});
+}
+
+TEST_F(Usage, FilesThatAreNoModels) {
+  expect_refusal(run_quant({text, "--info"}), 3, {text});
+  const std::string whole = read_file(model);
+  const std::string cut = write("cut.gguf", whole.substr(0, whole.size() / 2));
+  expect_refusal(run_quant({cut, "--ppl", text}), 3, {cut});
+  const std::string empty = write("empty.gguf", "");
+  EXPECT_GE(run_quant({empty, "--info"}).exit_code, 3);
+  GgufWriter other = tiny_model({});
+  other.remove("general.architecture").add("general.architecture", "mamba");
+  other.write(dir.path() / "other.gguf");
+  expect_refusal(run_quant({(dir.path() / "other.gguf").string(), "-p", "a"}), 3,
+                 {"mamba", "llama"});
+}
+
+TEST_F(Usage, TextsThatAreTooShort) {
+  expect_refusal(with_model({"--ppl", write("empty.txt", "")}), 2, {"empty.txt", "empty"});
+  expect_refusal(with_model({"--ppl", text, "--protocol", "llamacpp"}), 2, {"2 x 512"});
+  expect_refusal(with_model({"-p", "a", "-n", "600"}), 2, {"context of 512"});
+  expect_refusal(with_model({"--ppl", text, "-c", "513"}), 2, {"--allow-longer"});
+}
+
+TEST_F(Usage, PplWithoutATextExplainsItself) {
+  expect_refusal(with_model({"--ppl"}), 2, {"quant model.gguf --ppl text.txt"});
+  expect_refusal(with_model({"-k", "fp16", "--ppl"}), 2, {"quant model.gguf --ppl text.txt"});
+}
+
+TEST_F(Usage, OutputThatCannotBeWritten) {
+  const std::string nowhere = (dir.path() / "missing" / "out.json").string();
+  expect_refusal(with_model({"--ppl", text, "-o", nowhere}), 4, {nowhere});
+  EXPECT_FALSE(fs::exists(dir.path() / "missing"));
+  const CommandResult full = with_model({"--ppl", text, "-o", "/dev/full"});
+  expect_refusal(full, 4, {"/dev/full"});
+  expect_refusal(with_model({"--ppl", text, "-o", dir.path().string()}), 4, {dir.path().string()});
+}
+
+TEST_F(Usage, AnOldResultSurvivesAFailure) {
+  const std::string old = write("result.json", "the old result");
+  expect_refusal(with_model({"--ppl", write("empty.txt", ""), "-o", old}), 2, {});
+  EXPECT_EQ(read_file(old), "the old result");
+  // Only what was there before: no temporary file is left.
+  std::size_t files = 0;
+  for ([[maybe_unused]] const auto& entry : fs::directory_iterator(dir.path())) ++files;
+  EXPECT_EQ(files, 4u);
+}
+
+TEST_F(Usage, OutputToAFileAndToNull) {
+  const fs::path out = dir.path() / "result.json";
+  CommandResult result = with_model({"--ppl", text, "--json", "-o", out.string()});
+  expect_quiet_success(result);
+  EXPECT_EQ(result.out, "");
+  EXPECT_GT(nlohmann::json::parse(read_file(out)).at("perplexity").get<double>(), 1.0);
+  expect_quiet_success(with_model({"--ppl", text, "-o", "/dev/null"}));
+  EXPECT_TRUE(fs::is_character_file("/dev/null"));
+}
+
+TEST_F(Usage, MessagesHaveNoColourInAFileNorWithNoColor) {
+  EXPECT_EQ(with_model({"--oops"}).err.find('\033'), std::string::npos);
+  Command command({model, "--oops"});
+  command.with_environment("NO_COLOR", "1");
+  EXPECT_EQ(command.run().err.find('\033'), std::string::npos);
+}
+
+}  // namespace
+}  // namespace quant::test

@@ -1,0 +1,225 @@
+// KvStore: what was put in comes out at the right position, through rings, growth and batches.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "kv/cache.h"
+
+namespace quant::test {
+namespace {
+
+constexpr int kHeads = 3;
+constexpr int kDim = 16;
+
+const KvKernels& kernels_of(KvType type) { return kv_kernels(kernels_for(Isa::kScalar), type); }
+
+/// A row that says where it belongs; bf16 and fp16 hold its numbers exactly.
+std::vector<float> row_of(int head, std::int64_t position, float base = 0.0f) {
+  std::vector<float> row(kDim, base);
+  row[0] = static_cast<float>(head);
+  row[1] = static_cast<float>(position % 128);
+  row[2] = static_cast<float>(position / 128);
+  return row;
+}
+
+/// A store that is fed like a session feeds it.
+class Feeder {
+ public:
+  Feeder(const KvSide& side, int sliding_window, int max_batch)
+      : store(side, kHeads, kDim, sliding_window, max_batch), max_batch_(max_batch) {}
+
+  void append(std::int64_t n) {
+    const std::int64_t end = position + n;
+    store.reserve(end);
+    std::vector<float> rows(static_cast<std::size_t>(kHeads * max_batch_ * kDim));
+    for (int head = 0; head < kHeads; ++head) {
+      for (std::int64_t p = position; p < end; ++p) {
+        const std::vector<float> row = row_of(head, p);
+        EXPECT_TRUE(store.encode(kernels_of(store.side().type), head, p, row.data()));
+        std::memcpy(rows.data() + (head * max_batch_ + p - position) * kDim, row.data(),
+                    kDim * sizeof(float));
+      }
+    }
+    store.commit(position, end, rows.data(), static_cast<std::size_t>(max_batch_ * kDim));
+    position = end;
+  }
+  void append_all(std::int64_t total, std::int64_t batch) {
+    while (position < total) append(std::min(batch, total - position));
+  }
+
+  KvStore store;
+  std::int64_t position = 0;
+
+ private:
+  int max_batch_;
+};
+
+/// Expects that the visits of a range come in ascending order, cover it, and find their rows.
+template <class For, class Decode>
+void expect_rows(const For& for_range, PositionRange range, int head, const Decode& decode) {
+  std::int64_t next = range.begin;
+  for_range(head, range, [&](std::int64_t p, int n, const auto* rows) {
+    EXPECT_EQ(p, next);
+    for (int i = 0; i < n; ++i) {
+      ASSERT_EQ(decode(rows, i), row_of(head, p + i)) << "head " << head << ", position " << p + i;
+    }
+    next = p + n;
+  });
+  EXPECT_EQ(next, range.end);
+}
+
+void expect_packed(const KvStore& store, PositionRange range) {
+  const std::size_t row_bytes = kv_format_info(store.side().type).row_bytes(kDim);
+  for (int head = 0; head < kHeads; ++head) {
+    expect_rows([&](int h, PositionRange r, const auto& visit) { store.for_packed(h, r, visit); },
+                range, head,
+                [&](const std::uint8_t* rows, int i) {
+                  std::vector<float> row(kDim);
+                  kernels_of(store.side().type)
+                      .decode(rows + static_cast<std::size_t>(i) * row_bytes, kDim, row.data());
+                  return row;
+                });
+  }
+}
+
+std::vector<float> exact_row(const float* rows, int i) {
+  return {rows + i * kDim, rows + (i + 1) * kDim};
+}
+
+void expect_window(const KvStore& store, PositionRange range) {
+  for (int head = 0; head < kHeads; ++head) {
+    expect_rows([&](int h, PositionRange r, const auto& visit) { store.for_window(h, r, visit); },
+                range, head, exact_row);
+  }
+}
+
+void expect_sink(const KvStore& store, PositionRange range) {
+  for (int head = 0; head < kHeads; ++head) {
+    expect_rows([&](int h, PositionRange r, const auto& visit) { store.for_sink(h, r, visit); },
+                range, head, exact_row);
+  }
+}
+
+TEST(KvStore, GrowthInStepsKeepsAllRows) {
+  for (const KvType type : {KvType::kFp32, KvType::kFp16, KvType::kBf16}) {
+    Feeder feeder({type, 0, 0}, 0, 64);
+    for (const std::int64_t n : {1, 15, 1, 40, 64, 64, 3}) {
+      feeder.append(n);
+      expect_packed(feeder.store, {0, feeder.position});
+    }
+    EXPECT_GE(feeder.store.capacity(), feeder.position);
+  }
+}
+
+TEST(KvStore, WindowAndSinkHoldExactRowsWhateverTheBatch) {
+  for (const int batch : {1, 7, 64}) {
+    for (const int window : {1, 5, 16, 100}) {
+      for (const int sink : {0, 1, 9}) {
+        Feeder feeder({KvType::kFp16, window, sink}, 0, batch);
+        while (feeder.position < 200) {
+          feeder.append(std::min<std::int64_t>(batch, 200 - feeder.position));
+          const std::int64_t end = feeder.position;
+          expect_window(feeder.store, {std::max<std::int64_t>(0, end - window), end});
+          expect_sink(feeder.store, {0, std::min<std::int64_t>(sink, end)});
+          expect_packed(feeder.store, {0, end});
+        }
+      }
+    }
+  }
+}
+
+TEST(KvStore, SlidingLayersKeepARing) {
+  constexpr int kWindow = 100;
+  constexpr int kBatch = 64;
+  Feeder feeder({KvType::kFp16, 16, 4}, kWindow, kBatch);
+  while (feeder.position < 1000) {
+    // What the first query of the batch sees must survive the batch's own rows.
+    const std::int64_t seen = std::max<std::int64_t>(0, feeder.position - kWindow + 1);
+    feeder.append(kBatch);
+    expect_packed(feeder.store, {seen, feeder.position});
+    expect_window(feeder.store, {feeder.position - 16, feeder.position});
+  }
+  EXPECT_EQ(feeder.store.capacity(), 256);
+}
+
+TEST(KvStore, Fp32NeedsNoSecondCopy) {
+  KvStore plain({KvType::kFp32, 0, 0}, kHeads, kDim, 0, 8);
+  KvStore windowed({KvType::kFp32, 64, 4}, kHeads, kDim, 0, 8);
+  plain.reserve(128);
+  windowed.reserve(128);
+  EXPECT_EQ(plain.allocated_bytes(), std::size_t{kHeads * kDim * 128 * sizeof(float)});
+  EXPECT_EQ(windowed.allocated_bytes(), plain.allocated_bytes());
+}
+
+TEST(KvStore, WindowsAreNoLongerThanTheContext) {
+  KvStore store({KvType::kTurboKv4b, 1 << 30, 1 << 30}, kHeads, kDim, 0, 8);
+  store.reserve(16);
+  EXPECT_LE(store.allocated_bytes(), std::size_t{kHeads * kDim * 16 * 3 * sizeof(float)});
+}
+
+TEST(KvStore, RefusesWhatIsNotFinite) {
+  for (const KvFormatInfo& format : kv_formats()) {
+    KvStore store({format.type, 0, 0}, kHeads, kDim, 0, 8);
+    store.reserve(16);
+    for (const float bad :
+         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+          -std::numeric_limits<float>::infinity()}) {
+      std::vector<float> row = row_of(1, 3);
+      row[kDim - 1] = bad;
+      EXPECT_FALSE(store.encode(kernels_of(format.type), 1, 3, row.data())) << format.name;
+    }
+    EXPECT_TRUE(store.encode(kernels_of(format.type), 1, 3, row_of(1, 3).data())) << format.name;
+  }
+}
+
+TEST(KvStore, RewindBringsBackWhatAppendingOverwrote) {
+  for (const int sliding : {0, 40}) {
+    Feeder feeder({KvType::kFp16, 16, 4}, sliding, 64);
+    feeder.append_all(300, 64);
+    const KvStore::Mark mark = feeder.store.mark();
+    feeder.append_all(900, 64);
+    feeder.store.rewind(mark);
+    expect_packed(feeder.store, {sliding > 0 ? 260 : 0, 300});
+    expect_window(feeder.store, {284, 300});
+    expect_sink(feeder.store, {0, 4});
+  }
+}
+
+TEST(KvStore, AllocatedBytesAreTheFormula) {
+  for (const KvFormatInfo& format : kv_formats()) {
+    for (const int window : {0, 128}) {
+      for (const int sink : {0, 4}) {
+        for (const int sliding : {0, 512}) {
+          for (const std::int64_t positions : {100, 1000, 8192}) {
+            const KvSide side{format.type, window, sink};
+            KvStore store(side, kHeads, 64, sliding, 128);
+            store.reserve(positions);
+            const auto formula = static_cast<double>(
+                KvStore::formula_bytes(side, kHeads, 64, sliding, 128, positions));
+            EXPECT_NEAR(static_cast<double>(store.allocated_bytes()) / formula, 1.0, 0.02)
+                << format.name << " W " << window << " S " << sink << " n " << sliding << ", "
+                << positions << " positions";
+          }
+        }
+      }
+    }
+  }
+}
+
+/// The formula itself, from the row sizes of docs/kv-formats.md.
+TEST(KvStore, FormulaIsRowsTimesBytes) {
+  EXPECT_EQ(KvStore::formula_bytes({KvType::kTurboKv4b, 0, 0}, 2, 64, 0, 512, 4096),
+            2u * 4096 * 34);
+  EXPECT_EQ(KvStore::formula_bytes({KvType::kTurboKv4b, 128, 4}, 2, 64, 0, 512, 4096),
+            2u * (4096 * 34 + 132 * 64 * 4));
+  EXPECT_EQ(KvStore::formula_bytes({KvType::kFp16, 0, 0}, 2, 128, 0, 512, 4096), 2u * 4096 * 256);
+  // A ring of window plus batch, whatever the context.
+  EXPECT_EQ(KvStore::formula_bytes({KvType::kFp16, 0, 0}, 2, 128, 512, 512, 100000),
+            2u * 1024 * 256);
+}
+
+}  // namespace
+}  // namespace quant::test
