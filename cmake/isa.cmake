@@ -5,7 +5,8 @@ function(quant_add_isa_sources target)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     set(avx2_flags -mavx2 -mfma -mf16c)
     set(avx512_flags ${avx2_flags} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
-                     -mprefer-vector-width=512)
+                     -mprefer-vector-width=512
+                     -Wno-maybe-uninitialized -Wno-uninitialized)  # false, inside GCC 12's own headers
     foreach(isa avx2 avx512)
       set(file ${PROJECT_SOURCE_DIR}/src/kernels/isa_${isa}.cpp)
       target_sources(${target} PRIVATE ${file})

@@ -50,7 +50,15 @@ struct Kernels {
   LogSumExpPart (*log_sum_exp_part)(const float* logits, int n);
   /// Blocks of 32: scale = max|x| / 127, q = nearest(x / scale), sum of q. n is a multiple of 32.
   void (*quantize_int8)(const float* x, int n, std::int8_t* q, float* scale, std::int32_t* sum);
+  /// n steps of independent products that touch no memory, to measure the peak of the machine:
+  /// kFloatBurstProducts or kInt8BurstProducts a step. The result only keeps the work alive.
+  float (*float_burst)(std::int64_t n);
+  float (*int8_burst)(std::int64_t n);
 };
+
+/// Products in one step of Kernels::float_burst (twelve vectors) and int8_burst (four times that).
+inline constexpr int kFloatBurstProducts = 12 * 16;
+inline constexpr int kInt8BurstProducts = 12 * 64;
 
 /// The kernels of an available instruction set; see available_isas().
 const Kernels& kernels_for(Isa isa);

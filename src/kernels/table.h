@@ -29,7 +29,9 @@ struct KernelTable {
             .exp = E::exp_scalar,
             .merge = E::merge,
             .log_sum_exp_part = E::log_sum_exp_part,
-            .quantize_int8 = quantize_int8<S>};
+            .quantize_int8 = quantize_int8<S>,
+            .float_burst = E::float_burst,
+            .int8_burst = E::int8_burst};
   }
 };
 

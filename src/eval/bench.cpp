@@ -1,0 +1,167 @@
+#include "quant/bench.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "base/aligned_buffer.h"
+#include "base/parallel.h"
+#include "base/splitmix64.h"
+#include "kernels/kernels.h"
+#include "kv/cache.h"
+#include "model/weights.h"
+
+namespace quant {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+/// Shortest time of `repetitions` runs.
+template <class Work>
+double best_seconds(int repetitions, const Work& work) {
+  double best = INFINITY;
+  for (int i = 0; i < repetitions; ++i) {
+    const auto begin = Clock::now();
+    work();
+    best = std::min(best, seconds_since(begin));
+  }
+  return best;
+}
+
+/// Sums 1 GiB of memory that no cache holds.
+double read_bandwidth(int threads) {
+  constexpr std::size_t kBytes = std::size_t{1} << 30;
+  constexpr std::int64_t kPieces = 256;
+  AlignedBuffer<std::uint64_t> memory(kBytes / sizeof(std::uint64_t));
+  std::fill_n(memory.data(), memory.size(), 1u);
+  std::vector<std::uint64_t> sums(kPieces);
+  const std::int64_t words = static_cast<std::int64_t>(memory.size()) / kPieces;
+  const double seconds = best_seconds(5, [&] {
+    parallel_for(threads, kPieces, [&](std::int64_t piece, int) {
+      const std::uint64_t* first = memory.data() + piece * words;
+      std::uint64_t sum[8] = {};
+      for (std::int64_t i = 0; i < words; i += 8) {
+        for (int lane = 0; lane < 8; ++lane) sum[lane] += first[i + lane];
+      }
+      for (const std::uint64_t s : sum) sums[static_cast<std::size_t>(piece)] += s;
+    });
+  });
+  return static_cast<double>(kBytes) / seconds;
+}
+
+double burst_rate(float (*burst)(std::int64_t), int products, int threads) {
+  constexpr std::int64_t kSteps = 4'000'000;
+  std::vector<float> results(static_cast<std::size_t>(threads));
+  const double seconds = best_seconds(3, [&] {
+    parallel_for(threads, threads, [&](std::int64_t task, int) {
+      results[static_cast<std::size_t>(task)] = burst(kSteps);
+    });
+  });
+  return static_cast<double>(kSteps) * products * threads / seconds;
+}
+
+Rate rate_of(std::vector<double> seconds, int tokens) {
+  std::ranges::sort(seconds);
+  const std::size_t n = seconds.size();
+  const double median = n % 2 == 1 ? seconds[n / 2] : 0.5 * (seconds[n / 2 - 1] + seconds[n / 2]);
+  return {tokens / median, tokens / seconds.back(), tokens / seconds.front()};
+}
+
+std::vector<Token> random_tokens(int n, int n_vocab) {
+  SplitMix64 random(1);
+  std::vector<Token> tokens(static_cast<std::size_t>(n));
+  for (Token& token : tokens) {
+    token = static_cast<Token>(random.below(static_cast<std::uint64_t>(n_vocab)));
+  }
+  return tokens;
+}
+
+template <class Visit>
+void for_layer_matrices(const ModelWeights& weights, const Visit& visit) {
+  for (const LayerWeights& layer : weights.layers) {
+    for (const Matrix* w :
+         {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) {
+      visit(*w);
+    }
+  }
+}
+
+std::size_t bytes_of(const Matrix& w) { return static_cast<std::size_t>(w.rows) * w.row_bytes; }
+
+/// Packed bytes that the query at position `depth` reads.
+std::size_t cache_bytes_read(const Session& session, int depth) {
+  const ModelConfig& config = session.model().config();
+  const KvSpec& kv = session.options().kv;
+  std::size_t bytes = 0;
+  for (const LayerConfig& layer : config.layers) {
+    const auto side_bytes = [&](const KvSide& side, int dim) {
+      const PositionRange packed = query_view(side, layer.sliding_window, depth).packed;
+      return static_cast<std::size_t>(packed.end - packed.begin) *
+             kv_format_info(side.type).row_bytes(dim) * static_cast<std::size_t>(config.n_kv_heads);
+    };
+    bytes += side_bytes(kv.key, config.key_dim) + side_bytes(kv.value, config.value_dim);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+MachineLimits measure_machine(Isa isa, int threads) {
+  const Kernels& kernels = kernels_for(isa);
+  return {read_bandwidth(threads), burst_rate(kernels.float_burst, kFloatBurstProducts, threads),
+          burst_rate(kernels.int8_burst, kInt8BurstProducts, threads)};
+}
+
+BenchResult measure_speed(Session& session, int depth, const BenchOptions& options,
+                          const BenchProgress& progress) {
+  const Model& model = session.model();
+  const int most = std::max(options.prefill, options.decode);
+  const std::vector<Token> tokens = random_tokens(depth + most, model.config().n_vocab);
+  const std::span<const Token> timed = std::span(tokens).subspan(static_cast<std::size_t>(depth));
+  const auto prefill = [&] {
+    session.append(timed.first(static_cast<std::size_t>(options.prefill)));
+  };
+  const auto decode = [&] {
+    for (int i = 0; i < options.decode; ++i) {
+      session.append(timed.subspan(static_cast<std::size_t>(i), 1));
+      session.logits();
+    }
+  };
+  session.reset();
+  session.append(std::span(tokens).first(static_cast<std::size_t>(depth)));
+  const Session::Mark mark = session.mark();
+  std::vector<double> prefill_seconds;
+  std::vector<double> decode_seconds;
+  // The first round warms caches and is not counted.
+  for (int round = 0; round <= options.repetitions; ++round) {
+    const auto time = [&](const auto& work, std::vector<double>& seconds) {
+      session.rewind(mark);
+      const auto begin = Clock::now();
+      work();
+      if (round > 0) seconds.push_back(seconds_since(begin));
+    };
+    if (options.prefill > 0) time(prefill, prefill_seconds);
+    if (options.decode > 0) time(decode, decode_seconds);
+    if (progress) progress(round + 1, options.repetitions + 1);
+  }
+  BenchResult result{.depth = depth,
+                     .prefill = {},
+                     .decode = {},
+                     .cache_bytes = session.cache_memory().allocated,
+                     .decode_weight_bytes = bytes_of(model.weights().output),
+                     .decode_cache_bytes = cache_bytes_read(session, depth),
+                     .prefill_products = 0.0};
+  if (options.prefill > 0) result.prefill = rate_of(std::move(prefill_seconds), options.prefill);
+  if (options.decode > 0) result.decode = rate_of(std::move(decode_seconds), options.decode);
+  for_layer_matrices(model.weights(), [&](const Matrix& w) {
+    result.decode_weight_bytes += bytes_of(w);
+    result.prefill_products += static_cast<double>(w.rows) * static_cast<double>(w.cols);
+  });
+  return result;
+}
+
+}  // namespace quant
