@@ -25,6 +25,8 @@ void run(const Options& options) {
       return run_info(options.run);
     case Command::kTypes:
       return run_types(options.types_json);
+    case Command::kBench:
+      return run_bench(options.run, options.bench);
     case Command::kTokenize:
       return run_tokenize(options.tokenize);
   }

@@ -18,6 +18,7 @@ constexpr const char* kExamples =
     "Examples:\n"
     "  quant model.gguf --ppl text.txt -k turbo_kv_4b --k-window 128\n"
     "  quant model.gguf -p \"Once upon a time\" -n 64 -k turbo_kv_4b -v turbo_kv_4b\n"
+    "  quant bench model.gguf -d 0,4096 -k turbo_kv_4b -v turbo_kv_4b\n"
     "  quant types\n"
     "  quant tokenize model.gguf text.txt --ids\n";
 
@@ -129,7 +130,7 @@ void add_generate_options(CLI::App& app, GenerateOptions& generate) {
   app.add_option("-s,--seed", sampler.seed, "Seed of the sampler")->type_name("SEED");
 }
 
-CLI::App* add_tokenize(CLI::App& app, TokenizeOptions& tokenize) {
+void add_tokenize(CLI::App& app, TokenizeOptions& tokenize) {
   CLI::App* sub = app.add_subcommand("tokenize", "Print the tokens of a text");
   sub->add_option("model", tokenize.model, "Model or vocabulary file (GGUF)")->required();
   sub->add_option("text", tokenize.text, "Text file, - for standard input")->required();
@@ -137,7 +138,28 @@ CLI::App* add_tokenize(CLI::App& app, TokenizeOptions& tokenize) {
   sub->add_flag("--no-bos", tokenize.no_bos, "Never put BOS in front");
   sub->add_flag("--special", tokenize.parse_special, "Read special tokens in the text as such");
   sub->add_flag("--json", tokenize.json, "Print as JSON");
-  return sub;
+}
+
+void add_bench(CLI::App& app, RunOptions& run, BenchArguments& bench) {
+  CLI::App* sub = app.add_subcommand("bench", "Measure speed beside the machine's limits");
+  sub->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  add_run_options(*sub, run);
+  sub->add_option("-p,--prefill", bench.measure.prefill, "Tokens of a timed prefill (0: none)")
+      ->check(at_least(0))
+      ->type_name("N");
+  sub->add_option("-n,--decode", bench.measure.decode, "Tokens decoded one by one (0: none)")
+      ->check(at_least(0))
+      ->type_name("N");
+  sub->add_option("-d,--depth", bench.depths, "Positions in the cache before, comma-separated")
+      ->delimiter(',')
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->check(at_least(0))
+      ->type_name("N,...");
+  sub->add_option("-r,--repetitions", bench.measure.repetitions, "Timed repetitions")
+      ->check(at_least(1))
+      ->type_name("R");
+  CLI::Option* csv = sub->add_flag("--csv", bench.csv, "Print as CSV");
+  sub->add_flag("--md", bench.markdown, "Print as a Markdown table")->excludes(csv);
 }
 
 /// One line that names what was not understood and the nearest thing that would have been.
@@ -164,9 +186,11 @@ std::string explain_extras(const CLI::App& app, const std::string& message,
 Command command_of(const CLI::App& app, const Options& options, bool info) {
   if (app.got_subcommand("types")) return Command::kTypes;
   if (app.got_subcommand("tokenize")) return Command::kTokenize;
+  const bool bench = app.got_subcommand("bench");
   if (options.run.model.empty()) {
     throw Error(ErrorKind::kUsage, "no model given; try: quant model.gguf --ppl text.txt");
   }
+  if (bench) return Command::kBench;
   const bool generate = options.generate.prompt.has_value() ||
                         (!options.generate.prompt_file.empty() && !options.ppl.requested);
   if (static_cast<int>(info) + static_cast<int>(options.ppl.requested) +
@@ -198,24 +222,24 @@ Options parse_options(int argc, const char* const* argv) {
   add_generate_options(app, options.generate);
   CLI::App* types = app.add_subcommand("types", "List the KV formats");
   types->add_flag("--json", options.types_json, "Print as JSON");
-  CLI::App* tokenize = add_tokenize(app, options.tokenize);
+  add_tokenize(app, options.tokenize);
+  add_bench(app, options.run, options.bench);
 
   const std::vector<std::string> arguments = arguments_of(argc, argv);
+  const auto used = [&app]() -> const CLI::App& {
+    const std::vector<CLI::App*> given = app.get_subcommands();
+    return given.empty() ? app : *given.front();
+  };
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::CallForHelp&) {
-    std::cout << (app.got_subcommand(tokenize) ? tokenize->help()
-                  : app.got_subcommand(types)  ? types->help()
-                                               : app.help());
+    std::cout << used().help();
     return options;
   } catch (const CLI::CallForVersion& version_text) {
     std::cout << version_text.what() << '\n';
     return options;
   } catch (const CLI::ExtrasError& e) {
-    const CLI::App& used = app.got_subcommand(tokenize) ? *tokenize
-                           : app.got_subcommand(types)  ? *types
-                                                        : app;
-    throw Error(ErrorKind::kUsage, explain_extras(used, e.what(), arguments));
+    throw Error(ErrorKind::kUsage, explain_extras(used(), e.what(), arguments));
   } catch (const CLI::ParseError& e) {
     throw Error(ErrorKind::kUsage, e.what());
   }

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "quant/bench.h"
 #include "quant/perplexity.h"
 #include "quant/sampler.h"
 #include "quant/session.h"
@@ -58,7 +59,14 @@ struct TokenizeOptions {
   bool json = false;
 };
 
-enum class Command { kHelp, kPerplexity, kGenerate, kInfo, kTypes, kTokenize };
+struct BenchArguments {
+  BenchOptions measure;
+  std::vector<int> depths = {0};
+  bool csv = false;
+  bool markdown = false;
+};
+
+enum class Command { kHelp, kPerplexity, kGenerate, kInfo, kTypes, kTokenize, kBench };
 
 struct Options {
   Command command = Command::kHelp;
@@ -66,6 +74,7 @@ struct Options {
   PplOptions ppl;
   GenerateOptions generate;
   TokenizeOptions tokenize;
+  BenchArguments bench;
   bool types_json = false;
 };
 
