@@ -1,42 +1,55 @@
 // Q2_K … Q6_K, IQ4_XS: super-blocks of 256 values, sub-blocks of 16 or 32 with quantized scales.
-// Layouts: ggml's block_q2_K, … (ggml-common.h).
+// Layouts: ggml's block_q2_K, … (ggml-common.h). A word below is four bytes of a block, in all
+// sixteen rows; four neighbouring codes of a row lie in one word in every format.
 #pragma once
 
 #include "formats/weight/blocks32.h"
-#include "formats/weight/nibbles.h"
-#include "formats/weight/weight_format.h"
+#include "formats/weight/code_tile.h"
 
 namespace quant {
 
-template <class S, TensorType Type, int Bytes, int SubBlock, bool HasMinimum>
-struct Block256 : Nibbles<S> {
-  static constexpr TensorType kType = Type;
+template <class S, int Bytes, int SubBlock, bool HasMinimum>
+struct Block256 : Words<S> {
   static constexpr int kValues = 256;
   static constexpr int kBytes = Bytes;
   static constexpr int kSubBlock = SubBlock;
   static constexpr bool kHasMinimum = HasMinimum;
+  static constexpr int kWords = (Bytes + 63) / 64 * 16;
+
+  struct Stored {
+    alignas(64) int32_t words[kWords][kPanelRows];
+  };
+  using Tile = CodeTile<SubBlock>;
+
+  static void gather(const uint8_t* block, int, int r, Stored& stored) {
+    Words<S>::template gather<Bytes>(block, r, stored.words);
+  }
 };
 
 /// {16 bytes of 4-bit scales and minimums, 64 bytes of 2-bit codes, fp16 scale, fp16 minimum}. Each
 /// 32 bytes of codes hold four runs of 32 values, one in every pair of bits.
 template <class S>
-struct WeightQ2K : Block256<S, TensorType::kQ2_K, 84, 16, true> {
-  using N = Nibbles<S>;
-  static void decode(const uint8_t* block, int8_t* codes, float* scale, float* minimum) {
-    const float d = N::half_at(block + 80);
-    const float dmin = N::half_at(block + 82);
-    for (int i = 0; i < 16; ++i) {
-      scale[i] = d * static_cast<float>(block[i] & 15);
-      minimum[i] = -(dmin * static_cast<float>(block[i] >> 4));
+struct WeightQ2K : Block256<S, 84, 16, true> {
+  static constexpr TensorType kType = TensorType::kQ2_K;
+  using W = Words<S>;
+  using Base = Block256<S, 84, 16, true>;
+  static void unpack(int, typename Base::Stored& stored, typename Base::Tile& tile) {
+    W::transpose(stored.words, Base::kWords);
+    const auto halves = W::at(stored.words[20]);
+    const auto d = S::template half_of<0>(halves);
+    const auto dmin = S::sub(S::zero(), S::template half_of<1>(halves));
+    for (int i = 0; i < 4; ++i) {
+      const auto word = W::at(stored.words[i]);
+      W::scaled_bytes(W::low_nibbles(word), d, tile.scale + 4 * i);
+      W::scaled_bytes(W::high_nibbles(word), dmin, tile.minimum + 4 * i);
     }
-    for (int part = 0; part < 4; ++part) {
-      // Bytes 16·part of the codes: columns 128·(part / 2) + 16·(part % 2) of each run.
-      const auto bytes = S::load_u8(block + 16 + 16 * part);
-      int8_t* out = codes + 128 * (part / 2) + 16 * (part % 2);
-      S::store_u8(out, N::template two_bits<0>(bytes));
-      S::store_u8(out + 32, N::template two_bits<2>(bytes));
-      S::store_u8(out + 64, N::template two_bits<4>(bytes));
-      S::store_u8(out + 96, N::template two_bits<6>(bytes));
+    for (int i = 0; i < 16; ++i) {
+      const auto word = W::at(stored.words[4 + i]);
+      int32_t(*codes)[kPanelRows] = tile.codes + 32 * (i / 8) + i % 8;
+      S::store_i32(codes[0], S::template byte_bits<0, 2, 0>(word));
+      S::store_i32(codes[8], S::template byte_bits<2, 2, 0>(word));
+      S::store_i32(codes[16], S::template byte_bits<4, 2, 0>(word));
+      S::store_i32(codes[24], S::template byte_bits<6, 2, 0>(word));
     }
   }
 };
@@ -44,69 +57,91 @@ struct WeightQ2K : Block256<S, TensorType::kQ2_K, 84, 16, true> {
 /// {32 bytes of third bits, 64 bytes of 2-bit codes as in Q2_K, 12 bytes of 6-bit scales, fp16
 /// scale}. Bit r of third-bit byte i belongs to run r, column i; a code is q - 4.
 template <class S>
-struct WeightQ3K : Block256<S, TensorType::kQ3_K, 110, 16, false> {
-  using N = Nibbles<S>;
-  static void decode(const uint8_t* block, int8_t* codes, float* scale, float*) {
-    decode_scales(block + 96, N::half_at(block + 108), scale);
-    for (int column = 0; column < 2; ++column) {
-      const auto third = S::load_u8(block + 16 * column);
-      const auto first = S::load_u8(block + 32 + 16 * column);
-      const auto second = S::load_u8(block + 64 + 16 * column);
-      int8_t* out = codes + 16 * column;
-      S::store_u8(out, code<0, 0>(first, third));
-      S::store_u8(out + 32, code<2, 1>(first, third));
-      S::store_u8(out + 64, code<4, 2>(first, third));
-      S::store_u8(out + 96, code<6, 3>(first, third));
-      S::store_u8(out + 128, code<0, 4>(second, third));
-      S::store_u8(out + 160, code<2, 5>(second, third));
-      S::store_u8(out + 192, code<4, 6>(second, third));
-      S::store_u8(out + 224, code<6, 7>(second, third));
+struct WeightQ3K : Block256<S, 110, 16, false> {
+  static constexpr TensorType kType = TensorType::kQ3_K;
+  using W = Words<S>;
+  using Base = Block256<S, 110, 16, false>;
+  static void unpack(int, typename Base::Stored& stored, typename Base::Tile& tile) {
+    W::transpose(stored.words, Base::kWords);
+    unpack_scales(stored.words + 24, tile.scale);
+    for (int i = 0; i < 8; ++i) {
+      const auto third = W::at(stored.words[i]);
+      const auto first = W::at(stored.words[8 + i]);
+      const auto second = W::at(stored.words[16 + i]);
+      int32_t(*codes)[kPanelRows] = tile.codes + i;
+      S::store_i32(codes[0], code<0, 0>(first, third));
+      S::store_i32(codes[8], code<2, 1>(first, third));
+      S::store_i32(codes[16], code<4, 2>(first, third));
+      S::store_i32(codes[24], code<6, 3>(first, third));
+      S::store_i32(codes[32], code<0, 4>(second, third));
+      S::store_i32(codes[40], code<2, 5>(second, third));
+      S::store_i32(codes[48], code<4, 6>(second, third));
+      S::store_i32(codes[56], code<6, 7>(second, third));
     }
   }
 
  private:
+  using I = typename S::I32x16;
   template <int Shift, int Run>
-  static typename S::U8x16 code(typename S::U8x16 low, typename S::U8x16 third) {
-    const auto q = S::or_u8(N::template two_bits<Shift>(low), N::template one_bit<Run, 2>(third));
-    return S::sub_u8(q, S::set1_u8(4));
+  static I code(I low, I third) {
+    const I q =
+        S::or_i32(S::template byte_bits<Shift, 2, 0>(low), S::template byte_bits<Run, 1, 2>(third));
+    return S::sub_bytes(q, W::all_bytes(4));
   }
-  /// Sixteen scales less 32: low nibbles in bytes 0 to 7 (low halves first), top pairs in 8 to 11.
-  static void decode_scales(const uint8_t* packed, float d, float* scale) {
-    for (int i = 0; i < 16; ++i) {
-      const int low = i < 8 ? packed[i] & 15 : packed[i - 8] >> 4;
-      const int top = (packed[8 + i % 4] >> (2 * (i / 4))) & 3;
-      scale[i] = d * static_cast<float>((low | (top << 4)) - 32);
-    }
+  /// Sixteen scales less 32: low nibbles in the first two words (low halves first), the top pairs
+  /// of four scales in each pair of bits of the third.
+  static void unpack_scales(const int32_t (*words)[kPanelRows], float (*scale)[kPanelRows]) {
+    const I first = W::at(words[0]);
+    const I second = W::at(words[1]);
+    const I top = W::at(words[2]);
+    const auto d = S::template half_of<0>(W::at(words[3]));
+    W::scaled_bytes(join(W::low_nibbles(first), S::template byte_bits<0, 2, 4>(top)), d, scale);
+    W::scaled_bytes(join(W::low_nibbles(second), S::template byte_bits<2, 2, 4>(top)), d,
+                    scale + 4);
+    W::scaled_bytes(join(W::high_nibbles(first), S::template byte_bits<4, 2, 4>(top)), d,
+                    scale + 8);
+    W::scaled_bytes(join(W::high_nibbles(second), S::template byte_bits<6, 2, 4>(top)), d,
+                    scale + 12);
   }
+  static I join(I low, I top) { return S::sub_bytes(S::or_i32(low, top), W::all_bytes(32)); }
 };
 
-/// Scales and minimums that Q4_K and Q5_K share: {fp16 scale, fp16 minimum, 12 bytes}.
+/// Scales and minimums that Q4_K and Q5_K share: {fp16 scale, fp16 minimum, 12 bytes}. Of the eight
+/// 6-bit scales and minimums, the first four are the low bits of bytes 0 to 3 and 4 to 7; the last
+/// four have their low nibbles in bytes 8 to 11 and their top pairs above the first four's.
 template <class S>
 struct KScales {
-  static void decode(const uint8_t* block, float* scale, float* minimum) {
-    const float d = Nibbles<S>::half_at(block);
-    const float dmin = Nibbles<S>::half_at(block + 2);
-    uint8_t scales[8];
-    uint8_t minimums[8];
-    unpack_k_scales(block + 4, scales, minimums);
-    for (int i = 0; i < 8; ++i) {
-      scale[i] = d * static_cast<float>(scales[i]);
-      minimum[i] = -(dmin * static_cast<float>(minimums[i]));
-    }
+  using W = Words<S>;
+  static void unpack(const int32_t (*words)[kPanelRows], CodeTile<32>& tile) {
+    const auto halves = W::at(words[0]);
+    const auto d = S::template half_of<0>(halves);
+    const auto dmin = S::sub(S::zero(), S::template half_of<1>(halves));
+    const auto scales = W::at(words[1]);
+    const auto minimums = W::at(words[2]);
+    const auto rest = W::at(words[3]);
+    W::scaled_bytes(S::template byte_bits<0, 6, 0>(scales), d, tile.scale);
+    W::scaled_bytes(S::template byte_bits<0, 6, 0>(minimums), dmin, tile.minimum);
+    W::scaled_bytes(S::or_i32(W::low_nibbles(rest), S::template byte_bits<6, 2, 4>(scales)), d,
+                    tile.scale + 4);
+    W::scaled_bytes(S::or_i32(W::high_nibbles(rest), S::template byte_bits<6, 2, 4>(minimums)),
+                    dmin, tile.minimum + 4);
   }
 };
 
 /// {scales, 128 bytes}: each 32 bytes hold 32 values in their low nibbles, 32 in their high ones.
 template <class S>
-struct WeightQ4K : Block256<S, TensorType::kQ4_K, 144, 32, true> {
-  using N = Nibbles<S>;
-  static void decode(const uint8_t* block, int8_t* codes, float* scale, float* minimum) {
-    KScales<S>::decode(block, scale, minimum);
-    for (int part = 0; part < 8; ++part) {
-      const auto bytes = S::load_u8(block + 16 + 16 * part);
-      int8_t* out = codes + 64 * (part / 2) + 16 * (part % 2);
-      S::store_u8(out, N::low(bytes));
-      S::store_u8(out + 32, N::high(bytes));
+struct WeightQ4K : Block256<S, 144, 32, true> {
+  static constexpr TensorType kType = TensorType::kQ4_K;
+  using W = Words<S>;
+  using Base = Block256<S, 144, 32, true>;
+  static void unpack(int, typename Base::Stored& stored, typename Base::Tile& tile) {
+    W::transpose(stored.words, Base::kWords);
+    KScales<S>::unpack(stored.words, tile);
+    for (int i = 0; i < 32; ++i) {
+      const auto word = W::at(stored.words[4 + i]);
+      int32_t(*codes)[kPanelRows] = tile.codes + 16 * (i / 8) + i % 8;
+      S::store_i32(codes[0], W::low_nibbles(word));
+      S::store_i32(codes[8], W::high_nibbles(word));
     }
   }
 };
@@ -114,26 +149,32 @@ struct WeightQ4K : Block256<S, TensorType::kQ4_K, 144, 32, true> {
 /// {scales, 32 bytes of fifth bits, 128 bytes as in Q4_K}. Bit r of fifth-bit byte i belongs to
 /// sub-block r, column i.
 template <class S>
-struct WeightQ5K : Block256<S, TensorType::kQ5_K, 176, 32, true> {
-  using N = Nibbles<S>;
-  static void decode(const uint8_t* block, int8_t* codes, float* scale, float* minimum) {
-    KScales<S>::decode(block, scale, minimum);
-    for (int column = 0; column < 2; ++column) {
-      const auto fifth = S::load_u8(block + 16 + 16 * column);
-      const uint8_t* low = block + 48 + 16 * column;
-      int8_t* out = codes + 16 * column;
-      pair<0>(S::load_u8(low), fifth, out);
-      pair<2>(S::load_u8(low + 32), fifth, out + 64);
-      pair<4>(S::load_u8(low + 64), fifth, out + 128);
-      pair<6>(S::load_u8(low + 96), fifth, out + 192);
+struct WeightQ5K : Block256<S, 176, 32, true> {
+  static constexpr TensorType kType = TensorType::kQ5_K;
+  using W = Words<S>;
+  using Base = Block256<S, 176, 32, true>;
+  static void unpack(int, typename Base::Stored& stored, typename Base::Tile& tile) {
+    W::transpose(stored.words, Base::kWords);
+    KScales<S>::unpack(stored.words, tile);
+    for (int i = 0; i < 8; ++i) {
+      const auto fifth = W::at(stored.words[4 + i]);
+      const int32_t(*nibbles)[kPanelRows] = stored.words + 12 + i;
+      int32_t(*codes)[kPanelRows] = tile.codes + i;
+      pair<0>(W::at(nibbles[0]), fifth, codes);
+      pair<2>(W::at(nibbles[8]), fifth, codes + 16);
+      pair<4>(W::at(nibbles[16]), fifth, codes + 32);
+      pair<6>(W::at(nibbles[24]), fifth, codes + 48);
     }
   }
 
  private:
+  using I = typename S::I32x16;
   template <int Run>
-  static void pair(typename S::U8x16 bytes, typename S::U8x16 fifth, int8_t* out) {
-    S::store_u8(out, S::or_u8(N::low(bytes), N::template one_bit<Run, 4>(fifth)));
-    S::store_u8(out + 32, S::or_u8(N::high(bytes), N::template one_bit<Run + 1, 4>(fifth)));
+  static void pair(I word, I fifth, int32_t (*codes)[kPanelRows]) {
+    S::store_i32(codes[0],
+                 S::or_i32(W::low_nibbles(word), S::template byte_bits<Run, 1, 4>(fifth)));
+    S::store_i32(codes[8],
+                 S::or_i32(W::high_nibbles(word), S::template byte_bits<Run + 1, 1, 4>(fifth)));
   }
 };
 
@@ -141,51 +182,76 @@ struct WeightQ5K : Block256<S, TensorType::kQ5_K, 176, 32, true> {
 /// and 32 top bytes make 128 values: runs of 32 in the low, low, high, high nibbles of the two
 /// halves, with the top pair that counts up. A code is q - 32.
 template <class S>
-struct WeightQ6K : Block256<S, TensorType::kQ6_K, 210, 16, false> {
-  using N = Nibbles<S>;
-  static void decode(const uint8_t* block, int8_t* codes, float* scale, float*) {
-    const float d = N::half_at(block + 208);
-    for (int i = 0; i < 16; ++i) {
-      scale[i] = d * static_cast<float>(static_cast<int8_t>(block[192 + i]));
+struct WeightQ6K : Block256<S, 210, 16, false> {
+  static constexpr TensorType kType = TensorType::kQ6_K;
+  using W = Words<S>;
+  using Base = Block256<S, 210, 16, false>;
+  static void unpack(int, typename Base::Stored& stored, typename Base::Tile& tile) {
+    W::transpose(stored.words, Base::kWords);
+    const auto d = S::template half_of<0>(W::at(stored.words[52]));
+    for (int i = 0; i < 4; ++i) {
+      W::scaled_bytes(W::at(stored.words[48 + i]), d, tile.scale + 4 * i);
     }
-    for (int part = 0; part < 4; ++part) {
-      const uint8_t* low = block + 64 * (part / 2) + 16 * (part % 2);
-      const auto first = S::load_u8(low);
-      const auto second = S::load_u8(low + 32);
-      const auto top = S::load_u8(block + 128 + 16 * part);
-      int8_t* out = codes + 128 * (part / 2) + 16 * (part % 2);
-      S::store_u8(out, code<0>(N::low(first), top));
-      S::store_u8(out + 32, code<2>(N::low(second), top));
-      S::store_u8(out + 64, code<4>(N::high(first), top));
-      S::store_u8(out + 96, code<6>(N::high(second), top));
+    for (int i = 0; i < 16; ++i) {
+      const int32_t(*low)[kPanelRows] = stored.words + 16 * (i / 8) + i % 8;
+      const auto first = W::at(low[0]);
+      const auto second = W::at(low[8]);
+      const auto top = W::at(stored.words[32 + i]);
+      int32_t(*codes)[kPanelRows] = tile.codes + 32 * (i / 8) + i % 8;
+      S::store_i32(codes[0], code<0>(W::low_nibbles(first), top));
+      S::store_i32(codes[8], code<2>(W::low_nibbles(second), top));
+      S::store_i32(codes[16], code<4>(W::high_nibbles(first), top));
+      S::store_i32(codes[24], code<6>(W::high_nibbles(second), top));
     }
   }
 
  private:
+  using I = typename S::I32x16;
   template <int Shift>
-  static typename S::U8x16 code(typename S::U8x16 nibble, typename S::U8x16 top) {
-    const auto pair = S::template shift_left_u8<4>(N::template two_bits<Shift>(top));
-    return S::sub_u8(S::or_u8(nibble, pair), S::set1_u8(32));
+  static I code(I nibbles, I top) {
+    const I q = S::or_i32(nibbles, S::template byte_bits<Shift, 2, 4>(top));
+    return S::sub_bytes(q, W::all_bytes(32));
   }
 };
 
 /// {fp16 scale, 16 top pairs of scales, 4 bytes of their low nibbles, 128 bytes}: eight sub-blocks
 /// laid out like IQ4_NL's block, scales less 32.
 template <class S>
-struct WeightIq4Xs : Block256<S, TensorType::kIQ4_XS, 136, 32, false> {
-  using N = Nibbles<S>;
-  static void decode(const uint8_t* block, int8_t* codes, float* scale, float*) {
-    const float d = N::half_at(block);
-    uint16_t tops;
-    memcpy(&tops, block + 2, sizeof tops);
-    const auto levels = Iq4Levels<S>::table();
+struct WeightIq4Xs : Block256<S, 136, 32, false> {
+  static constexpr TensorType kType = TensorType::kIQ4_XS;
+  using W = Words<S>;
+  using Base = Block256<S, 136, 32, false>;
+  static void unpack(int, typename Base::Stored& stored, typename Base::Tile& tile) {
+    W::transpose(stored.words, Base::kWords);
+    const auto tops = W::at(stored.words[0]);
+    const auto nibbles = W::at(stored.words[1]);
+    const auto d = S::template half_of<0>(tops);
+    four_scales<0>(nibbles, tops, d, tile.scale);
+    four_scales<1>(nibbles, tops, d, tile.scale + 4);
     for (int i = 0; i < 8; ++i) {
-      const int low = (block[4 + i / 2] >> (4 * (i % 2))) & 15;
-      scale[i] = d * static_cast<float>((low | (((tops >> (2 * i)) & 3) << 4)) - 32);
-      const auto bytes = S::load_u8(block + 8 + 16 * i);
-      S::store_u8(codes + 32 * i, S::lookup_u8(levels, N::low(bytes)));
-      S::store_u8(codes + 32 * i + 16, S::lookup_u8(levels, N::high(bytes)));
+      Iq4Levels<S>::unpack(stored.words + 2 + 4 * i, tile.codes + 8 * i);
     }
+  }
+
+ private:
+  using I = typename S::I32x16;
+  using F = typename S::F32x16;
+  template <int Half>
+  static void four_scales(I nibbles, I tops, F d, float (*scale)[kPanelRows]) {
+    const I low = W::low_nibbles(nibbles);
+    const I high = W::high_nibbles(nibbles);
+    S::store(scale[0], one_scale<2 * Half, Half, 0>(low, tops, d));
+    S::store(scale[1], one_scale<2 * Half, Half, 2>(high, tops, d));
+    S::store(scale[2], one_scale<2 * Half + 1, Half, 4>(low, tops, d));
+    S::store(scale[3], one_scale<2 * Half + 1, Half, 6>(high, tops, d));
+  }
+  /// The low nibble in byte Byte, the top pair at bit Shift of byte 2 + Half.
+  template <int Byte, int Half, int Shift>
+  static F one_scale(I nibble, I tops, F d) {
+    const I low = S::template signed_byte<Byte>(nibble);
+    const I top = S::template signed_byte<2 + Half>(S::template byte_bits<Shift, 2, 4>(tops));
+    const I code = S::add_i32(S::add_i32(low, top), S::set1_i32(-32));
+    return S::mul(d, S::to_float(code));
   }
 };
 

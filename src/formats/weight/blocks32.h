@@ -3,106 +3,151 @@
 // low nibble of byte i, value i + 16 its high nibble.
 #pragma once
 
-#include "formats/weight/nibbles.h"
-#include "formats/weight/weight_format.h"
+#include "formats/weight/code_tile.h"
 
 namespace quant {
 
-template <class S, TensorType Type, int Bytes, bool HasMinimum>
-struct Block32 : Nibbles<S> {
-  static constexpr TensorType kType = Type;
+/// {fp16 scale, fp16 minimum if HasMinimum, 32 fifth bits if FifthBitsAt > 0, codes from CodesAt}.
+/// A format adds unpack_block(stored, block, codes): the block's eight words of codes.
+template <class S, class Format, int Bytes, int CodesAt, bool HasMinimum, int FifthBitsAt = 0>
+struct Block32 : Words<S> {
   static constexpr int kValues = 32;
   static constexpr int kBytes = Bytes;
   static constexpr int kSubBlock = 32;
   static constexpr bool kHasMinimum = HasMinimum;
-};
+  static constexpr int kBlocks = kTileColumns / kValues;
+  static constexpr int kWords = (Bytes - CodesAt) / 4;
 
-/// {fp16 scale, 16 bytes}: scale·(q - 8).
-template <class S>
-struct WeightQ4_0 : Block32<S, TensorType::kQ4_0, 18, false> {
-  using N = Nibbles<S>;
-  static void decode(const uint8_t* block, int8_t* codes, float* scale, float*) {
-    *scale = N::half_at(block);
-    const auto bytes = S::load_u8(block + 2);
-    const auto eight = S::set1_u8(8);
-    S::store_u8(codes, S::sub_u8(N::low(bytes), eight));
-    S::store_u8(codes + 16, S::sub_u8(N::high(bytes), eight));
+  struct Stored {
+    alignas(64) int32_t codes[kBlocks * kWords][kPanelRows];
+    alignas(64) int32_t scales[kBlocks][kPanelRows];  // the halves: scale, minimum
+    alignas(64) int32_t fifth_bits[kBlocks][kPanelRows];
+  };
+
+  static void gather(const uint8_t* block, int n, int r, Stored& stored) {
+    for (int b = 0; b < n / kValues; ++b, block += kBytes) {
+      memcpy(&stored.scales[b][r], block, 4);
+      if constexpr (FifthBitsAt > 0) memcpy(&stored.fifth_bits[b][r], block + FifthBitsAt, 4);
+      const int word = b * kWords;
+      memcpy(&stored.codes[word / 16 * 16 + r][word % 16], block + CodesAt, 4 * kWords);
+    }
+  }
+
+  static void unpack(int n, Stored& stored, CodeTile<kSubBlock>& tile) {
+    Words<S>::transpose(stored.codes, kBlocks * kWords);
+    for (int b = 0; b < n / kValues; ++b) {
+      const auto scales = S::load_i32(stored.scales[b]);
+      S::store(tile.scale[b], S::template half_of<0>(scales));
+      if constexpr (kHasMinimum) S::store(tile.minimum[b], S::template half_of<1>(scales));
+      Format::unpack_block(stored, b, tile.codes + 8 * b);
+    }
   }
 };
 
-/// {fp16 scale, fp16 minimum, 16 bytes}: scale·q + minimum.
+/// scale·(q - 8).
 template <class S>
-struct WeightQ4_1 : Block32<S, TensorType::kQ4_1, 20, true> {
-  using N = Nibbles<S>;
-  static void decode(const uint8_t* block, int8_t* codes, float* scale, float* minimum) {
-    *scale = N::half_at(block);
-    *minimum = N::half_at(block + 2);
-    const auto bytes = S::load_u8(block + 4);
-    S::store_u8(codes, N::low(bytes));
-    S::store_u8(codes + 16, N::high(bytes));
+struct WeightQ4_0 : Block32<S, WeightQ4_0<S>, 18, 2, false> {
+  static constexpr TensorType kType = TensorType::kQ4_0;
+  using W = Words<S>;
+  template <class Stored>
+  static void unpack_block(const Stored& stored, int b, int32_t (*codes)[kPanelRows]) {
+    const auto eight = W::all_bytes(8);
+    for (int i = 0; i < 4; ++i) {
+      const auto word = W::at(stored.codes[4 * b + i]);
+      S::store_i32(codes[i], S::sub_bytes(W::low_nibbles(word), eight));
+      S::store_i32(codes[4 + i], S::sub_bytes(W::high_nibbles(word), eight));
+    }
   }
 };
 
-/// {fp16 scale, 32 fifth bits, 16 bytes}: scale·(q - 16).
+/// scale·q + minimum.
 template <class S>
-struct WeightQ5_0 : Block32<S, TensorType::kQ5_0, 22, false> {
-  using N = Nibbles<S>;
-  static void decode(const uint8_t* block, int8_t* codes, float* scale, float*) {
-    *scale = N::half_at(block);
-    uint16_t fifth[2];
-    memcpy(fifth, block + 2, sizeof fifth);
-    const auto bytes = S::load_u8(block + 6);
-    const auto sixteen = S::set1_u8(16);
-    S::store_u8(codes, S::sub_u8(S::or_u8(N::low(bytes), N::spread_bits(fifth[0])), sixteen));
-    S::store_u8(codes + 16, S::sub_u8(S::or_u8(N::high(bytes), N::spread_bits(fifth[1])), sixteen));
+struct WeightQ4_1 : Block32<S, WeightQ4_1<S>, 20, 4, true> {
+  static constexpr TensorType kType = TensorType::kQ4_1;
+  using W = Words<S>;
+  template <class Stored>
+  static void unpack_block(const Stored& stored, int b, int32_t (*codes)[kPanelRows]) {
+    for (int i = 0; i < 4; ++i) {
+      const auto word = W::at(stored.codes[4 * b + i]);
+      S::store_i32(codes[i], W::low_nibbles(word));
+      S::store_i32(codes[4 + i], W::high_nibbles(word));
+    }
   }
 };
 
-/// {fp16 scale, fp16 minimum, 32 fifth bits, 16 bytes}: scale·q + minimum.
-template <class S>
-struct WeightQ5_1 : Block32<S, TensorType::kQ5_1, 24, true> {
-  using N = Nibbles<S>;
-  static void decode(const uint8_t* block, int8_t* codes, float* scale, float* minimum) {
-    *scale = N::half_at(block);
-    *minimum = N::half_at(block + 2);
-    uint16_t fifth[2];
-    memcpy(fifth, block + 4, sizeof fifth);
-    const auto bytes = S::load_u8(block + 8);
-    S::store_u8(codes, S::or_u8(N::low(bytes), N::spread_bits(fifth[0])));
-    S::store_u8(codes + 16, S::or_u8(N::high(bytes), N::spread_bits(fifth[1])));
+/// Five-bit codes, `Offset` less than stored: bit i of the 32 fifth bits belongs to value i.
+template <class S, int Offset>
+struct FiveBits {
+  using W = Words<S>;
+  template <class Stored>
+  static void unpack_block(const Stored& stored, int b, int32_t (*codes)[kPanelRows]) {
+    const auto fifth = W::at(stored.fifth_bits[b]);
+    unpack_word<0>(W::at(stored.codes[4 * b]), fifth, codes);
+    unpack_word<1>(W::at(stored.codes[4 * b + 1]), fifth, codes);
+    unpack_word<2>(W::at(stored.codes[4 * b + 2]), fifth, codes);
+    unpack_word<3>(W::at(stored.codes[4 * b + 3]), fifth, codes);
+  }
+
+ private:
+  using I = typename S::I32x16;
+  template <int Index>
+  static void unpack_word(I word, I fifth, int32_t (*codes)[kPanelRows]) {
+    const I low = S::template bits_to_bytes<4 * Index, 4>(fifth);
+    const I high = S::template bits_to_bytes<16 + 4 * Index, 4>(fifth);
+    S::store_i32(codes[Index], less_offset(S::or_i32(W::low_nibbles(word), low)));
+    S::store_i32(codes[4 + Index], less_offset(S::or_i32(W::high_nibbles(word), high)));
+  }
+  static I less_offset(I code) {
+    return Offset == 0 ? code : S::sub_bytes(code, W::all_bytes(Offset));
   }
 };
 
-/// {fp16 scale, 32 int8}: scale·q.
+/// scale·(q - 16).
 template <class S>
-struct WeightQ8_0 : Block32<S, TensorType::kQ8_0, 34, false> {
-  using N = Nibbles<S>;
-  static void decode(const uint8_t* block, int8_t* codes, float* scale, float*) {
-    *scale = N::half_at(block);
-    memcpy(codes, block + 2, 32);
+struct WeightQ5_0 : Block32<S, WeightQ5_0<S>, 22, 6, false, 2>, FiveBits<S, 16> {
+  static constexpr TensorType kType = TensorType::kQ5_0;
+};
+
+/// scale·q + minimum.
+template <class S>
+struct WeightQ5_1 : Block32<S, WeightQ5_1<S>, 24, 8, true, 4>, FiveBits<S, 0> {
+  static constexpr TensorType kType = TensorType::kQ5_1;
+};
+
+/// scale·q; the codes are stored as they are.
+template <class S>
+struct WeightQ8_0 : Block32<S, WeightQ8_0<S>, 34, 2, false> {
+  static constexpr TensorType kType = TensorType::kQ8_0;
+  template <class Stored>
+  static void unpack_block(const Stored& stored, int b, int32_t (*codes)[kPanelRows]) {
+    for (int i = 0; i < 8; ++i) S::store_i32(codes[i], S::load_i32(stored.codes[8 * b + i]));
   }
 };
 
-/// The 16 levels of IQ4_NL and IQ4_XS (ggml's kvalues_iq4nl).
+/// Codes of IQ4_NL and IQ4_XS: a nibble chooses one of 16 levels (ggml's kvalues_iq4nl).
 template <class S>
 struct Iq4Levels {
-  static typename S::U8x16 table() {
+  using W = Words<S>;
+  /// Four words of nibbles to eight words of codes.
+  static void unpack(const int32_t (*words)[kPanelRows], int32_t (*codes)[kPanelRows]) {
     static constexpr int8_t kLevels[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
                                            1,    13,   25,  38,  53,  69,  89,  113};
-    return S::load_u8(reinterpret_cast<const uint8_t*>(kLevels));
+    const auto levels = S::load_u8(reinterpret_cast<const uint8_t*>(kLevels));
+    for (int i = 0; i < 4; ++i) {
+      const auto word = W::at(words[i]);
+      S::store_i32(codes[i], S::lookup_bytes(levels, W::low_nibbles(word)));
+      S::store_i32(codes[4 + i], S::lookup_bytes(levels, W::high_nibbles(word)));
+    }
   }
 };
 
-/// {fp16 scale, 16 bytes}: scale·level[q].
+/// scale·level[q].
 template <class S>
-struct WeightIq4Nl : Block32<S, TensorType::kIQ4_NL, 18, false> {
-  using N = Nibbles<S>;
-  static void decode(const uint8_t* block, int8_t* codes, float* scale, float*) {
-    *scale = N::half_at(block);
-    const auto bytes = S::load_u8(block + 2);
-    const auto levels = Iq4Levels<S>::table();
-    S::store_u8(codes, S::lookup_u8(levels, N::low(bytes)));
-    S::store_u8(codes + 16, S::lookup_u8(levels, N::high(bytes)));
+struct WeightIq4Nl : Block32<S, WeightIq4Nl<S>, 18, 2, false> {
+  static constexpr TensorType kType = TensorType::kIQ4_NL;
+  template <class Stored>
+  static void unpack_block(const Stored& stored, int b, int32_t (*codes)[kPanelRows]) {
+    Iq4Levels<S>::unpack(stored.codes + 4 * b, codes);
   }
 };
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "formats/weight/all.h"
-#include "formats/weight/decode.h"
 #include "formats/weight/product.h"
 #include "formats/weight/product_int8.h"
 
@@ -10,13 +9,13 @@ namespace quant {
 
 template <class S, class Format>
 constexpr WeightKernels float_weight_kernels() {
-  using Product = FloatProduct<S, FloatDecoder<S, Format>>;
+  using Product = FloatProduct<S, FloatPanel<S, Format>>;
   return {Format::kType, Product::decode_row, Product::product, nullptr};
 }
 
 template <class S, class Format>
 constexpr WeightKernels quantized_weight_kernels() {
-  using Product = FloatProduct<S, CodeDecoder<S, Format>>;
+  using Product = FloatProduct<S, CodePanel<S, Format>>;
   return {Format::kType, Product::decode_row, Product::product, Int8Product<S, Format>::product};
 }
 

@@ -1,123 +1,115 @@
 // Products of stored codes with int8 inputs: fast mode.
 #pragma once
 
-#include "formats/weight/weight_format.h"
+#include "formats/weight/code_tile.h"
 
 namespace quant {
 
+/// An output is a sum over blocks of 32 columns in order, each added by one fma with the input's
+/// scale. Within a block, sub-blocks in order add scale·Σ code·q and minimum·Σ q, where the sums
+/// are integers; without minimums that is exact but for one rounding a sub-block.
 template <class S, class Format>
 struct Int8Product {
-  static constexpr int kColumns = 256;  // decoded at a time
-  static constexpr int kSub = Format::kSubBlock;
-  static constexpr int kSubBlocks = kColumns / kSub;
+  using Panel = CodePanel<S, Format>;
+  using Tile = typename Panel::Tile;
 
   static void product(const std::byte* rows, size_t row_bytes, int n_rows, int64_t cols,
                       const Int8Inputs& x, float* out, size_t out_stride) {
-    Tile tile;
-    for (int64_t begin = 0; begin < cols; begin += kColumns) {
-      const int n = cols - begin < kColumns ? static_cast<int>(cols - begin) : kColumns;
-      fill_tile(reinterpret_cast<const uint8_t*>(rows), row_bytes, n_rows, begin, n, tile);
-      multiply<S::kInt8Rows>(tile, Columns{begin, n / kSub, cols, begin == 0}, x, 0, out,
-                             out_stride);
+    typename Panel::Scratch scratch;
+    for (int64_t begin = 0; begin < cols; begin += kTileColumns) {
+      const int n = cols - begin < kTileColumns ? static_cast<int>(cols - begin) : kTileColumns;
+      Panel::read(reinterpret_cast<const uint8_t*>(rows), row_bytes, n_rows, begin, n, scratch);
+      const Inputs inputs{x.q + begin, x.scale + begin / kInt8Block, x.sum + begin / kInt8SumBlock,
+                          cols};
+      if (begin == 0) {
+        multiply<S::kInt8Rows, false>(scratch.tile, n, inputs, 0, x.m, out, out_stride);
+      } else {
+        multiply<S::kInt8Rows, true>(scratch.tile, n, inputs, 0, x.m, out, out_stride);
+      }
     }
   }
 
  private:
-  /// Sixteen rows of up to 256 columns, lane = row.
-  struct Tile {
-    alignas(64) int8_t codes[kColumns / 4][kPanelRows][4];
-    alignas(64) float scale[kSubBlocks][kPanelRows];
-    alignas(64) float minimum[kSubBlocks][kPanelRows];
-  };
-  struct Columns {
-    int64_t begin;
-    int sub_blocks;
+  using F = typename S::F32x16;
+  using I = typename S::I32x16;
+  static constexpr int kSub = Format::kSubBlock;
+
+  /// Int8Inputs from the tile's first column on.
+  struct Inputs {
+    const int8_t* q;
+    const float* scale;
+    const int32_t* sum;
     int64_t cols;  // of a whole row
-    bool first;    // out holds nothing yet
   };
 
-  static void fill_tile(const uint8_t* rows, size_t row_bytes, int n_rows, int64_t begin, int n,
-                        Tile& tile) {
-    alignas(64) int8_t codes[kPanelRows][kColumns];
-    for (int r = 0; r < kPanelRows; ++r) {
-      const size_t row = static_cast<size_t>(r < n_rows ? r : n_rows - 1);
-      const uint8_t* block = rows + row * row_bytes + begin / Format::kValues * Format::kBytes;
-      for (int at = 0; at < n; at += Format::kValues, block += Format::kBytes) {
-        float scale[Format::kValues / kSub];
-        float minimum[Format::kValues / kSub];
-        Format::decode(block, codes[r] + at, scale, minimum);
-        for (int i = 0; i < Format::kValues / kSub; ++i) {
-          tile.scale[at / kSub + i][r] = scale[i];
-          if constexpr (Format::kHasMinimum) tile.minimum[at / kSub + i][r] = minimum[i];
-        }
-      }
-    }
-    // Four codes are one 32-bit lane: 64 columns of 16 rows transpose like 16 floats of 16 rows.
-    for (int at = 0; at < n; at += 64) {
-      typename S::F32x16 block[16];
-      for (int r = 0; r < 16; ++r)
-        block[r] = S::load(reinterpret_cast<const float*>(codes[r] + at));
-      S::transpose(block);
-      for (int k = 0; k < 16; ++k)
-        S::store(reinterpret_cast<float*>(tile.codes[at / 4 + k]), block[k]);
-    }
-  }
-
-  template <int R>
-  static void multiply(const Tile& tile, const Columns& columns, const Int8Inputs& x, int row,
-                       float* out, size_t out_stride) {
-    for (; row + R <= x.m; row += R) {
-      multiply_rows<R>(tile, columns, x, row, out + static_cast<size_t>(row) * out_stride,
-                       out_stride);
+  /// Rows [row, m): R at a time, then halves of that.
+  template <int R, bool Accumulate>
+  static void multiply(const Tile& tile, int n, const Inputs& x, int row, int m, float* out,
+                       size_t out_stride) {
+    for (; row + R <= m; row += R) {
+      const Inputs part{x.q + row * x.cols, x.scale + row * (x.cols / kInt8Block),
+                        x.sum + row * (x.cols / kInt8SumBlock), x.cols};
+      multiply_rows<R, Accumulate>(tile, n, part, out + static_cast<size_t>(row) * out_stride,
+                                   out_stride);
     }
     if constexpr (R > 1) {
-      if (row < x.m) multiply<R / 2>(tile, columns, x, row, out, out_stride);
+      if (row < m) multiply<R / 2, Accumulate>(tile, n, x, row, m, out, out_stride);
     }
   }
 
-  template <int R>
-  static void multiply_rows(const Tile& tile, const Columns& columns, const Int8Inputs& x, int row,
-                            float* out, size_t out_stride) {
-    const int64_t sum_blocks = columns.cols / kInt8SumBlock;
-    const int64_t scale_blocks = columns.cols / kInt8Block;
-    const int8_t* q = x.q + row * columns.cols + columns.begin;
-    const float* x_scale = x.scale + row * scale_blocks + columns.begin / kInt8Block;
-    const int32_t* x_sum = x.sum + row * sum_blocks + columns.begin / kInt8SumBlock;
-    typename S::F32x16 acc[R];
+  template <int R, bool Accumulate>
+  static void multiply_rows(const Tile& tile, int n, const Inputs& x, float* out,
+                            size_t out_stride) {
+    F acc[R];
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {
-      acc[i] = columns.first ? S::zero() : S::load(out + static_cast<size_t>(i) * out_stride);
+      acc[i] = Accumulate ? S::load(out + static_cast<size_t>(i) * out_stride) : S::zero();
     }
-    for (int sub = 0; sub < columns.sub_blocks; ++sub) {
-      typename S::I32x16 products[R];
-      int32_t sums[R];
+    for (int k = 0; k < n; k += kInt8Block) {
+      F block[R];
+      add_sub_block<R, true>(tile, k, x, block);
+      if constexpr (kSub == 16) add_sub_block<R, false>(tile, k + 16, x, block);
 #pragma GCC unroll 16
       for (int i = 0; i < R; ++i) {
-        const int32_t* sum = x_sum + i * sum_blocks + sub * (kSub / kInt8SumBlock);
-        sums[i] = kSub == 16 ? sum[0] : sum[0] + sum[1];
-        products[i] = S::dot_start(sums[i]);
-      }
-#pragma GCC unroll 8
-      for (int k = 0; k < kSub / 4; ++k) {
-        const auto weights = S::dot_weights(&tile.codes[sub * (kSub / 4) + k][0][0]);
-#pragma GCC unroll 16
-        for (int i = 0; i < R; ++i) {
-          products[i] = S::dot4(products[i], weights, q + i * columns.cols + sub * kSub + 4 * k);
-        }
-      }
-      const auto scale = S::load(tile.scale[sub]);
-#pragma GCC unroll 16
-      for (int i = 0; i < R; ++i) {
-        const float input_scale = x_scale[i * scale_blocks + sub * kSub / kInt8Block];
-        acc[i] = S::fma(S::to_float(products[i]), S::mul(scale, S::set1(input_scale)), acc[i]);
-        if constexpr (Format::kHasMinimum) {
-          const float offset = input_scale * static_cast<float>(sums[i]);
-          acc[i] = S::fma(S::load(tile.minimum[sub]), S::set1(offset), acc[i]);
-        }
+        const float scale = x.scale[i * (x.cols / kInt8Block) + k / kInt8Block];
+        acc[i] = S::fma(block[i], S::set1(scale), acc[i]);
       }
     }
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) S::store(out + static_cast<size_t>(i) * out_stride, acc[i]);
+  }
+
+  /// block[i] (+)= scale·Σ code·q (+ minimum·Σ q) over the sub-block at column k.
+  template <int R, bool First>
+  static inline __attribute__((always_inline)) void add_sub_block(const Tile& tile, int k,
+                                                                  const Inputs& x, F (&block)[R]) {
+    I products[R];
+    int32_t sums[R];
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+      const int32_t* sum = x.sum + i * (x.cols / kInt8SumBlock) + k / kInt8SumBlock;
+      sums[i] = kSub == 16 ? sum[0] : sum[0] + sum[1];
+      products[i] = S::dot_start(sums[i]);
+    }
+#pragma GCC unroll 8
+    for (int at = k; at < k + kSub; at += 4) {
+      const auto codes = S::dot_weights(reinterpret_cast<const int8_t*>(tile.codes[at / 4]));
+#pragma GCC unroll 16
+      for (int i = 0; i < R; ++i) products[i] = S::dot4(products[i], codes, x.q + i * x.cols + at);
+    }
+    const F scale = S::load(tile.scale[k / kSub]);
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+      const F product = S::to_float(products[i]);
+      if constexpr (Format::kHasMinimum) {
+        const F minimum = S::load(tile.minimum[k / kSub]);
+        const F sum = S::to_float(S::set1_i32(sums[i]));
+        block[i] = First ? S::mul(minimum, sum) : S::fma(minimum, sum, block[i]);
+        block[i] = S::fma(product, scale, block[i]);
+      } else {
+        block[i] = First ? S::mul(product, scale) : S::fma(product, scale, block[i]);
+      }
+    }
   }
 };
 
