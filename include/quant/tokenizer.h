@@ -23,12 +23,15 @@ class Tokenizer {
   static std::unique_ptr<const Tokenizer> load(const std::string& path);
   virtual ~Tokenizer() = default;
 
-  /// Token ids of a text of any bytes, no BOS or EOS added. With parse_special, the texts of
-  /// control and user-defined tokens in it become those tokens. O(n log n).
+  /// Token ids of a text of any bytes, no BOS or EOS added. The texts of user-defined tokens in it
+  /// become those tokens, with parse_special those of control and unknown tokens, too.
+  /// O(n log n). Throws Error(kUsage) for a text of 512 MiB or more.
   virtual std::vector<Token> encode(std::string_view text, bool parse_special = false) const = 0;
-  /// The bytes that a token stands for; empty for control tokens unless render_special.
+  /// The bytes that a token stands for; empty for control tokens unless render_special. Throws
+  /// Error(kUsage) for a token beyond the vocabulary.
   virtual std::string token_bytes(Token token, bool render_special = false) const = 0;
-  /// decode(encode(x)) == x for any bytes the vocabulary can express.
+  /// decode(encode(x)) == x for any bytes the vocabulary can express. This is token_bytes of all
+  /// tokens, without the space that encode puts before a text where the file says so.
   virtual std::string decode(const std::vector<Token>& tokens, bool render_special = false) const;
 
   Token vocab_size() const noexcept { return vocab_size_; }

@@ -49,7 +49,7 @@ std::string VocabularyTokenizer::token_bytes(Token token, bool render_special) c
     throw Error(ErrorKind::kUsage, fmt::format("token {} is not in the vocabulary of {} tokens",
                                                token, vocabulary_.size()));
   }
-  const std::string text(vocabulary_.text(token));
+  std::string text(vocabulary_.text(token));
   const int attributes = vocabulary_.attributes(token);
   if (attributes & (kTokenControl | kTokenUnknown)) return render_special ? text : "";
   if (attributes & kTokenUserDefined) return text;

@@ -1,7 +1,8 @@
 // Token ids of real vocabularies against those of llama.cpp (material beside the project).
 #include <gtest/gtest.h>
 
-#include <fstream>
+#include <cstdint>
+#include <filesystem>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -57,27 +58,59 @@ INSTANTIATE_TEST_SUITE_P(All, VocabularyFile,
                            return name;
                          });
 
-class RealModel : public testing::TestWithParam<std::string> {};
+struct RealModelCase {
+  const char* name;
+  std::size_t tokens;  ///< of wikitext2_test.txt, counted by llama-tokenize
+  std::uint64_t hash;  ///< and their FNV-1a hash
+};
+
+std::uint64_t hash_ids(const std::vector<Token>& ids) {
+  std::uint64_t hash = 0xCBF29CE484222325u;
+  for (const Token id : ids) hash = (hash ^ static_cast<std::uint64_t>(id)) * 0x100000001B3u;
+  return hash;
+}
+
+class RealModel : public testing::TestWithParam<RealModelCase> {
+ protected:
+  std::filesystem::path model() const {
+    return test::models_dir() / (std::string(GetParam().name) + ".gguf");
+  }
+};
 
 TEST_P(RealModel, TokenIdsOfATextAreThoseOfLlamaCpp) {
-  const auto model = test::models_dir() / (GetParam() + ".gguf");
   const auto text_path = test::shared_dir() / "text" / "wiki_1k.txt";
-  QUANT_REQUIRE_PATH(model);
+  QUANT_REQUIRE_PATH(model());
   QUANT_REQUIRE_PATH(text_path);
-  const auto tokenizer = Tokenizer::load(model);
+  const auto tokenizer = Tokenizer::load(model());
   const std::string text = test::read_file(text_path);
   std::vector<Token> ids = tokenizer->encode(text);
   EXPECT_EQ(tokenizer->decode(ids), text);
   if (tokenizer->add_bos()) ids.insert(ids.begin(), *tokenizer->bos());
-  EXPECT_EQ(ids, parse_ids(test::read_file(test::shared_dir() / "ref" / "real" /
-                                           (GetParam() + ".1k.ids"))));
+  const std::string golden = std::string(GetParam().name) + ".1k.ids";
+  EXPECT_EQ(ids, parse_ids(test::read_file(test::shared_dir() / "ref" / "real" / golden)));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, RealModel,
-                         testing::Values("smollm2-135m", "gemma-3-270m-q4_k_m", "qwen2.5-0.5b"),
-                         [](const auto& instance) {
-                           return instance.param.substr(0, instance.param.find_first_of("-."));
-                         });
+TEST_P(RealModel, TokenIdsOfALongTextAreThoseOfLlamaCpp) {
+  const auto text_path = test::shared_dir() / "text" / "wikitext2_test.txt";
+  QUANT_REQUIRE_PATH(model());
+  QUANT_REQUIRE_PATH(text_path);
+  const auto tokenizer = Tokenizer::load(model());
+  const std::string text = test::read_file(text_path);
+  const std::vector<Token> ids = tokenizer->encode(text);
+  EXPECT_EQ(ids.size(), GetParam().tokens);
+  EXPECT_EQ(hash_ids(ids), GetParam().hash);
+  EXPECT_EQ(tokenizer->decode(ids), text);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, RealModel,
+    testing::Values(RealModelCase{"smollm2-135m", 301948, 0xE7A77AFF9F4DB8B5u},
+                    RealModelCase{"gemma-3-270m-q4_k_m", 292281, 0xA67B4D0738440D71u},
+                    RealModelCase{"qwen2.5-0.5b", 298938, 0xE679F40066F6FB5Bu}),
+    [](const auto& instance) {
+      const std::string name = instance.param.name;
+      return name.substr(0, name.find_first_of("-."));
+    });
 
 }  // namespace
 }  // namespace quant
