@@ -120,8 +120,10 @@ TEST_F(Generate, PromptsFromStdinAndFile) {
   const std::string prompt = "Once upon a time";
   const CommandResult expected = run_alone({model, "-p", prompt, "-n", "20"});
   expect_quiet_success(expected);
-  EXPECT_EQ(Command({model, "-p", "-", "-n", "20", "-j", "1"}).pipe_in(prompt).run().out, expected.out);
-  EXPECT_EQ(Command({model, "-f", "-", "-n", "20", "-j", "1"}).pipe_in(prompt).run().out, expected.out);
+  EXPECT_EQ(Command({model, "-p", "-", "-n", "20", "-j", "1"}).pipe_in(prompt).run().out,
+            expected.out);
+  EXPECT_EQ(Command({model, "-f", "-", "-n", "20", "-j", "1"}).pipe_in(prompt).run().out,
+            expected.out);
   const std::string file = (dir.path() / "prompt.txt").string();
   write_file(file, prompt);
   EXPECT_EQ(run_alone({model, "-f", file, "-n", "20"}).out, expected.out);

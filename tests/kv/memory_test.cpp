@@ -55,9 +55,10 @@ struct MemoryCase {
 class CacheMemoryTest : public testing::TestWithParam<MemoryCase> {};
 
 TEST_P(CacheMemoryTest, ResidentGrowthIsWhatWasAllocated) {
-  // Large buffers come from mmap and go back at once, and no huge page makes neighbours resident:
-  // resident memory is memory in use.
+  // Large buffers come from mmap and go back at once, what was freed before is given back too, and
+  // no huge page makes neighbours resident: resident memory is memory in use.
   ::mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+  ::malloc_trim(0);
   ::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
   const KvSide side = GetParam().side;
   Session session(
