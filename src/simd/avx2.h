@@ -230,17 +230,25 @@ struct Avx2 {
 
   // Integer products. vpmaddubsw multiplies unsigned by signed bytes and saturates pairs at 16
   // bits; magnitudes up to 128 by [-127, 127] stay below that.
+  template <bool Signed = true>
   QUANT_SIMD DotWeights dot_weights(const int8_t* p) {
     const I32x16 value = {load_256(p), load_256(p + 32)};
+    if constexpr (!Signed) return {value, value};
     return {value, {_mm256_abs_epi8(value.low), _mm256_abs_epi8(value.high)}};
   }
-  QUANT_SIMD I32x16 dot_start(int32_t) { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+  template <bool Signed = true>
+  QUANT_SIMD I32x16 dot_start(int32_t) {
+    return {_mm256_setzero_si256(), _mm256_setzero_si256()};
+  }
+  template <bool Signed = true>
   QUANT_SIMD I32x16 dot4(I32x16 acc, DotWeights w, const int8_t* x) {
     int32_t four;
     memcpy(&four, x, sizeof four);
     const __m256i inputs = _mm256_set1_epi32(four);
-    return {_mm256_add_epi32(acc.low, dot_8(w.value.low, w.magnitude.low, inputs)),
-            _mm256_add_epi32(acc.high, dot_8(w.value.high, w.magnitude.high, inputs))};
+    const __m256i low = Signed ? _mm256_sign_epi8(inputs, w.value.low) : inputs;
+    const __m256i high = Signed ? _mm256_sign_epi8(inputs, w.value.high) : inputs;
+    return {_mm256_add_epi32(acc.low, dot_8(w.magnitude.low, low)),
+            _mm256_add_epi32(acc.high, dot_8(w.magnitude.high, high))};
   }
 
   // Bytes.
@@ -334,9 +342,8 @@ struct Avx2 {
     const __m256i spread = _mm256_mullo_epi32(bits, _mm256_set1_epi32(0x00204081 << To));
     return _mm256_and_si256(spread, _mm256_set1_epi8(static_cast<char>(1 << To)));
   }
-  QUANT_SIMD __m256i dot_8(__m256i value, __m256i magnitude, __m256i inputs) {
-    const __m256i pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(inputs, value));
-    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+  QUANT_SIMD __m256i dot_8(__m256i magnitude, __m256i inputs) {
+    return _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, inputs), _mm256_set1_epi16(1));
   }
   QUANT_SIMD void transpose_8x8(__m256 (&r)[8]) {
     __m256 a[8];

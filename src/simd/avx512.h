@@ -1,12 +1,7 @@
 // The vocabulary of scalar.h on AVX-512 F, BW, DQ, VL and VNNI: one register a vector.
 #pragma once
 
-// GCC 12 finds its own _mm512_undefined_ps() uninitialised (GCC bug 105593).
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
-#pragma GCC diagnostic pop
 #include <stdint.h>
 #include <string.h>
 
@@ -196,11 +191,18 @@ struct Avx512 {
     for (int i = 0; i < 16; ++i) r[i] = _mm512_castps_si512(f[i]);
   }
 
-  // Integer products. vpdpbusd multiplies unsigned by signed bytes, so weights are moved by 128.
+  // Integer products. vpdpbusd multiplies unsigned by signed bytes, so signed weights are moved by
+  // 128.
+  template <bool Signed = true>
   QUANT_SIMD DotWeights dot_weights(const int8_t* p) {
-    return _mm512_xor_si512(_mm512_loadu_si512(p), _mm512_set1_epi8(-128));
+    const __m512i weights = _mm512_loadu_si512(p);
+    return Signed ? _mm512_xor_si512(weights, _mm512_set1_epi8(-128)) : weights;
   }
-  QUANT_SIMD I32x16 dot_start(int32_t x_sum) { return _mm512_set1_epi32(-128 * x_sum); }
+  template <bool Signed = true>
+  QUANT_SIMD I32x16 dot_start(int32_t x_sum) {
+    return _mm512_set1_epi32(Signed ? -128 * x_sum : 0);
+  }
+  template <bool Signed = true>
   QUANT_SIMD I32x16 dot4(I32x16 acc, DotWeights w, const int8_t* x) {
     int32_t four;
     memcpy(&four, x, sizeof four);

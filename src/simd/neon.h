@@ -295,10 +295,15 @@ struct Neon {
 
   // Integer products, without the optional dot-product instructions. Sums of two 16-bit products
   // still fit 16 bits: 2·128·127 < 2^15.
+  template <bool Signed = true>
   QUANT_SIMD DotWeights dot_weights(const int8_t* p) {
     return {{vld1q_s8(p), vld1q_s8(p + 16), vld1q_s8(p + 32), vld1q_s8(p + 48)}};
   }
-  QUANT_SIMD I32x16 dot_start(int32_t) { return set1_i32(0); }
+  template <bool Signed = true>
+  QUANT_SIMD I32x16 dot_start(int32_t) {
+    return set1_i32(0);
+  }
+  template <bool Signed = true>
   QUANT_SIMD I32x16 dot4(I32x16 acc, DotWeights w, const int8_t* x) {
     int32_t four;
     memcpy(&four, x, sizeof four);

@@ -305,7 +305,9 @@ struct Scalar {
     }
   }
 
-  // Integer products: lane n of acc gains the sum over four k of w[n][k]·x[k].
+  // Integer products: lane n of acc gains the sum over four k of w[n][k]·x[k]. Signed = false
+  // promises weights in [0, 127], for which some instruction sets have a shorter way.
+  template <bool Signed = true>
   static DotWeights dot_weights(const int8_t* p) {
     DotWeights r;
     memcpy(r.byte, p, sizeof r.byte);
@@ -313,11 +315,13 @@ struct Scalar {
   }
   /// Where a sum over a block must start, given the sum of the block's x: instructions that want
   /// unsigned weights add 128 to them, and this takes 128·x_sum away again.
+  template <bool Signed = true>
   static I32x16 dot_start(int32_t x_sum) {
     (void)x_sum;
     return set1_i32(0);
   }
   /// x: four signed bytes in [-127, 127].
+  template <bool Signed = true>
   static I32x16 dot4(I32x16 acc, DotWeights w, const int8_t* x) {
     for (int n = 0; n < 16; ++n) {
       for (int k = 0; k < 4; ++k) acc.lane[n] += w.byte[4 * n + k] * x[k];
