@@ -1,19 +1,19 @@
-# One small translation unit an instruction set: src/kernels/isa_NAME.cpp. Only these files are
-# compiled with ISA flags; src/kernels/select.cpp chooses between them at run time.
-function(quant_add_isa_sources target)
-  target_sources(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src/kernels/isa_scalar.cpp)
+# One small translation unit an instruction set, PREFIX + NAME.cpp: src/kernels/isa_avx2.cpp. Only
+# such files are compiled with ISA flags; src/kernels/select.cpp chooses between them at run time.
+function(quant_add_isa_sources target prefix)
+  target_sources(${target} PRIVATE ${prefix}scalar.cpp)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     set(avx2_flags -mavx2 -mfma -mf16c)
     set(avx512_flags ${avx2_flags} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
                      -mprefer-vector-width=512
                      -Wno-maybe-uninitialized -Wno-uninitialized)  # false, inside GCC 12's own headers
     foreach(isa avx2 avx512)
-      set(file ${PROJECT_SOURCE_DIR}/src/kernels/isa_${isa}.cpp)
+      set(file ${prefix}${isa}.cpp)
       target_sources(${target} PRIVATE ${file})
       set_source_files_properties(${file} TARGET_DIRECTORY ${target}
         PROPERTIES COMPILE_OPTIONS "${${isa}_flags}")
     endforeach()
   elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
-    target_sources(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src/kernels/isa_neon.cpp)
+    target_sources(${target} PRIVATE ${prefix}neon.cpp)
   endif()
 endfunction()

@@ -168,7 +168,7 @@ struct Avx512 {
   QUANT_SIMD I32x16 bits_to_bytes(I32x16 v) {
     const __m512i bits = _mm512_and_si512(_mm512_srli_epi32(v, First), _mm512_set1_epi32(15));
     const __m512i spread = _mm512_mullo_epi32(bits, _mm512_set1_epi32(0x00204081 << To));
-    return _mm512_and_si512(spread, _mm512_set1_epi8(1 << To));
+    return _mm512_and_si512(spread, _mm512_set1_epi8(static_cast<char>(1 << To)));
   }
   QUANT_SIMD I32x16 sub_bytes(I32x16 a, I32x16 b) { return _mm512_sub_epi8(a, b); }
   QUANT_SIMD I32x16 lookup_bytes(U8x16 table, I32x16 index) {

@@ -1,0 +1,262 @@
+// Every operation of the vector vocabulary behind one signature, so that instruction sets can be
+// compared. Compiled with ISA flags: the rules of simd/scalar.h hold here too.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace quant::test {
+
+/// What values an operation is defined for.
+enum class SimdDomain {
+  kAny,          // any bits, as floats, integers and bytes
+  kRoundable,    // floats below 2^22 in magnitude, many of them half-way between integers
+  kScalable,     // floats within 2^±60, integers within ±60
+  kIndices,      // integers in [0, 16), bytes in [0, 16)
+  kNoNan,        // any floats but NaN
+  kDotProducts,  // any bytes; x of them in [-127, 127]
+};
+
+struct SimdInput {
+  alignas(64) float f[16][16];
+  alignas(64) int32_t i[16][16];
+  alignas(64) uint8_t bytes[256];
+  alignas(64) int8_t x[64];
+  int n;  // in [0, 16]
+};
+
+struct SimdOutput {
+  alignas(64) float f[64];          // results in which any NaN is as good as another
+  alignas(64) uint8_t bytes[1024];  // results whose every bit counts
+};
+
+struct SimdOp {
+  const char* name;
+  SimdDomain domain;
+  void (*run)(const SimdInput& in, SimdOutput& out);
+};
+
+struct SimdOpList {
+  const SimdOp* ops;
+  size_t count;
+};
+
+template <class S>
+struct SimdOps {
+  using F = typename S::F32x16;
+  using I = typename S::I32x16;
+  using In = const SimdInput&;
+  using Out = SimdOutput&;
+
+  static F f(In in, int n) { return S::load(in.f[n]); }
+  static I i(In in, int n) { return S::load_i32(in.i[n]); }
+  static auto u(In in, int n) { return S::load_u8(in.bytes + 16 * n); }
+  static void put(Out out, F v) { S::store(out.f, v); }
+  static void put_bits(Out out, F v, int n = 0) {
+    S::store(reinterpret_cast<float*>(out.bytes) + 16 * n, v);
+  }
+  static void put_i32(Out out, I v, int n = 0) {
+    S::store_i32(reinterpret_cast<int32_t*>(out.bytes) + 16 * n, v);
+  }
+
+  static void constants(In in, Out out) {
+    put_bits(out, S::zero(), 0);
+    put_bits(out, S::set1(in.f[0][3]), 1);
+    put_i32(out, S::set1_i32(in.i[0][5]), 2);
+    S::store_u8(out.bytes + 192, S::set1_u8(in.bytes[7]));
+  }
+  static void copies(In in, Out out) {
+    const float* unaligned = reinterpret_cast<const float*>(in.bytes + 3);
+    S::store(reinterpret_cast<float*>(out.bytes + 1), S::load(unaligned));
+  }
+  static void store_partial(In in, Out out) {
+    S::store_partial(reinterpret_cast<float*>(out.bytes + 65), f(in, 0), in.n);
+  }
+  static const uint16_t* halves(In in) { return reinterpret_cast<const uint16_t*>(in.bytes + 1); }
+  static void load_half(In in, Out out) { put(out, S::load_half(halves(in))); }
+  static void load_bfloat(In in, Out out) { put_bits(out, S::load_bfloat(halves(in))); }
+  static void store_half(In in, Out out) {
+    S::store_half(reinterpret_cast<uint16_t*>(out.bytes + 1), f(in, 0));
+  }
+  static void store_bfloat(In in, Out out) {
+    S::store_bfloat(reinterpret_cast<uint16_t*>(out.bytes + 1), f(in, 0));
+  }
+  static void half(In in, Out out) {
+    for (int n = 0; n < 16; ++n) out.f[n] = S::half(static_cast<uint16_t>(in.i[0][n]));
+  }
+  static void to_half(In in, Out out) {
+    for (int n = 0; n < 16; ++n) {
+      const uint16_t half = S::to_half(in.f[0][n]);
+      out.bytes[2 * n] = static_cast<uint8_t>(half & 0xff);
+      out.bytes[2 * n + 1] = static_cast<uint8_t>(half >> 8);
+    }
+  }
+  static void add(In in, Out out) { put(out, S::add(f(in, 0), f(in, 1))); }
+  static void sub(In in, Out out) { put(out, S::sub(f(in, 0), f(in, 1))); }
+  static void mul(In in, Out out) { put(out, S::mul(f(in, 0), f(in, 1))); }
+  static void div(In in, Out out) { put(out, S::div(f(in, 0), f(in, 1))); }
+  static void fma(In in, Out out) { put(out, S::fma(f(in, 0), f(in, 1), f(in, 2))); }
+  static void abs(In in, Out out) { put_bits(out, S::abs(f(in, 0))); }
+  static void max(In in, Out out) { put_bits(out, S::max(f(in, 0), f(in, 1))); }
+  static void min(In in, Out out) { put_bits(out, S::min(f(in, 0), f(in, 1))); }
+  static void select_less(In in, Out out) {
+    put_bits(out, S::select_less(f(in, 0), f(in, 1), f(in, 2), f(in, 3)));
+  }
+  static void reduce_add(In in, Out out) { out.f[0] = S::reduce_add(f(in, 0)); }
+  static void reduce_max(In in, Out out) { out.f[0] = S::reduce_max(f(in, 0)); }
+  static void transpose(In in, Out out) {
+    F rows[16];
+    for (int n = 0; n < 16; ++n) rows[n] = f(in, n);
+    S::transpose(rows);
+    for (int n = 0; n < 16; ++n) put_bits(out, rows[n], n);
+  }
+  static void transpose_i32(In in, Out out) {
+    I rows[16];
+    for (int n = 0; n < 16; ++n) rows[n] = i(in, n);
+    S::transpose(rows);
+    for (int n = 0; n < 16; ++n) put_i32(out, rows[n], n);
+  }
+  static void swap_lanes(In in, Out out) {
+    put_bits(out, S::template swap_lanes<1>(f(in, 0)), 0);
+    put_bits(out, S::template swap_lanes<2>(f(in, 0)), 1);
+    put_bits(out, S::template swap_lanes<4>(f(in, 0)), 2);
+    put_bits(out, S::template swap_lanes<8>(f(in, 0)), 3);
+  }
+
+  static void add_i32(In in, Out out) { put_i32(out, S::add_i32(i(in, 0), i(in, 1))); }
+  static void or_i32(In in, Out out) { put_i32(out, S::or_i32(i(in, 0), i(in, 1))); }
+  static void reduce_add_i32(In in, Out out) {
+    put_i32(out, S::set1_i32(S::reduce_add_i32(i(in, 0))));
+  }
+  static void to_float(In in, Out out) { put_bits(out, S::to_float(i(in, 0))); }
+  static void to_int(In in, Out out) { put_i32(out, S::to_int(f(in, 0))); }
+  static void scale(In in, Out out) { put_bits(out, S::scale_by_power_of_two(f(in, 0), i(in, 0))); }
+  static void count_greater(In in, Out out) {
+    put_i32(out, S::count_greater(i(in, 0), f(in, 0), f(in, 1)));
+  }
+  static void lookup(In in, Out out) { put_bits(out, S::lookup(in.f[1], i(in, 0))); }
+  static void unpack(In in, Out out) {
+    put_i32(out, S::template unpack<1>(in.bytes + 1), 0);
+    put_i32(out, S::template unpack<2>(in.bytes + 2), 1);
+    put_i32(out, S::template unpack<3>(in.bytes + 3), 2);
+    put_i32(out, S::template unpack<4>(in.bytes + 5), 3);
+    put_i32(out, S::template unpack<5>(in.bytes + 7), 4);
+    put_i32(out, S::template unpack<6>(in.bytes + 9), 5);
+    put_i32(out, S::template unpack<7>(in.bytes + 11), 6);
+    put_i32(out, S::template unpack<8>(in.bytes + 13), 7);
+  }
+  static void load_i8(In in, Out out) {
+    put_i32(out, S::load_i8(reinterpret_cast<const int8_t*>(in.bytes + 1)));
+  }
+  static void store_i8(In in, Out out) {
+    S::store_i8(reinterpret_cast<int8_t*>(out.bytes + 1), i(in, 0));
+  }
+  static void byte_bits(In in, Out out) {
+    put_i32(out, S::template byte_bits<0, 8, 0>(i(in, 0)), 0);
+    put_i32(out, S::template byte_bits<0, 4, 0>(i(in, 0)), 1);
+    put_i32(out, S::template byte_bits<4, 4, 0>(i(in, 0)), 2);
+    put_i32(out, S::template byte_bits<2, 2, 4>(i(in, 0)), 3);
+    put_i32(out, S::template byte_bits<6, 2, 4>(i(in, 0)), 4);
+    put_i32(out, S::template byte_bits<7, 1, 2>(i(in, 0)), 5);
+    put_i32(out, S::template byte_bits<0, 1, 7>(i(in, 0)), 6);
+  }
+  static void bits_to_bytes(In in, Out out) {
+    put_i32(out, S::template bits_to_bytes<0, 0>(i(in, 0)), 0);
+    put_i32(out, S::template bits_to_bytes<4, 4>(i(in, 0)), 1);
+    put_i32(out, S::template bits_to_bytes<16, 2>(i(in, 0)), 2);
+    put_i32(out, S::template bits_to_bytes<28, 7>(i(in, 0)), 3);
+  }
+  static void sub_bytes(In in, Out out) { put_i32(out, S::sub_bytes(i(in, 0), i(in, 1))); }
+  static void lookup_bytes(In in, Out out) {
+    put_i32(out,
+            S::lookup_bytes(u(in, 1), S::load_i32(reinterpret_cast<const int32_t*>(in.bytes))));
+  }
+  static void signed_byte(In in, Out out) {
+    put_i32(out, S::template signed_byte<0>(i(in, 0)), 0);
+    put_i32(out, S::template signed_byte<1>(i(in, 0)), 1);
+    put_i32(out, S::template signed_byte<2>(i(in, 0)), 2);
+    put_i32(out, S::template signed_byte<3>(i(in, 0)), 3);
+  }
+  static void half_of(In in, Out out) {
+    S::store(out.f, S::template half_of<0>(i(in, 0)));
+    S::store(out.f + 16, S::template half_of<1>(i(in, 0)));
+  }
+  static void dot4(In in, Out out) {
+    int32_t sum = 0;
+    for (int n = 0; n < 12; ++n) sum += in.x[n];
+    I acc = S::dot_start(sum);
+    for (int n = 0; n < 3; ++n) {
+      const auto weights = S::dot_weights(reinterpret_cast<const int8_t*>(in.bytes + 64 * n));
+      acc = S::dot4(acc, weights, in.x + 4 * n);
+    }
+    put_i32(out, acc);
+  }
+
+  static void and_u8(In in, Out out) { S::store_u8(out.bytes, S::and_u8(u(in, 0), u(in, 1))); }
+  static void or_u8(In in, Out out) { S::store_u8(out.bytes, S::or_u8(u(in, 0), u(in, 1))); }
+  static void sub_u8(In in, Out out) { S::store_u8(out.bytes, S::sub_u8(u(in, 0), u(in, 1))); }
+  static void shifts_u8(In in, Out out) {
+    S::store_u8(out.bytes, S::template shift_right_u8<1>(u(in, 0)));
+    S::store_u8(out.bytes + 16, S::template shift_right_u8<4>(u(in, 0)));
+    S::store_u8(out.bytes + 32, S::template shift_right_u8<7>(u(in, 0)));
+    S::store_u8(out.bytes + 48, S::template shift_left_u8<1>(u(in, 0)));
+    S::store_u8(out.bytes + 64, S::template shift_left_u8<4>(u(in, 0)));
+    S::store_u8(out.bytes + 80, S::template shift_left_u8<7>(u(in, 0)));
+    S::store_u8(out.bytes + 96, S::template shift_right_u8<0>(u(in, 0)));
+  }
+  static void lookup_u8(In in, Out out) {
+    S::store_u8(out.bytes, S::lookup_u8(u(in, 1), u(in, 0)));
+  }
+
+  static constexpr SimdOp kList[] = {
+      {"constants", SimdDomain::kAny, constants},
+      {"copies", SimdDomain::kAny, copies},
+      {"store_partial", SimdDomain::kAny, store_partial},
+      {"load_half", SimdDomain::kAny, load_half},
+      {"load_bfloat", SimdDomain::kAny, load_bfloat},
+      {"store_half", SimdDomain::kNoNan, store_half},
+      {"store_bfloat", SimdDomain::kNoNan, store_bfloat},
+      {"half", SimdDomain::kAny, half},
+      {"to_half", SimdDomain::kNoNan, to_half},
+      {"add", SimdDomain::kAny, add},
+      {"sub", SimdDomain::kAny, sub},
+      {"mul", SimdDomain::kAny, mul},
+      {"div", SimdDomain::kAny, div},
+      {"fma", SimdDomain::kAny, fma},
+      {"abs", SimdDomain::kAny, abs},
+      {"max", SimdDomain::kAny, max},
+      {"min", SimdDomain::kAny, min},
+      {"select_less", SimdDomain::kAny, select_less},
+      {"reduce_add", SimdDomain::kScalable, reduce_add},
+      {"reduce_max", SimdDomain::kAny, reduce_max},
+      {"transpose", SimdDomain::kAny, transpose},
+      {"transpose_i32", SimdDomain::kAny, transpose_i32},
+      {"swap_lanes", SimdDomain::kAny, swap_lanes},
+      {"add_i32", SimdDomain::kScalable, add_i32},
+      {"or_i32", SimdDomain::kAny, or_i32},
+      {"reduce_add_i32", SimdDomain::kScalable, reduce_add_i32},
+      {"to_float", SimdDomain::kAny, to_float},
+      {"to_int", SimdDomain::kRoundable, to_int},
+      {"scale_by_power_of_two", SimdDomain::kScalable, scale},
+      {"count_greater", SimdDomain::kScalable, count_greater},
+      {"lookup", SimdDomain::kIndices, lookup},
+      {"unpack", SimdDomain::kAny, unpack},
+      {"load_i8", SimdDomain::kAny, load_i8},
+      {"store_i8", SimdDomain::kAny, store_i8},
+      {"byte_bits", SimdDomain::kAny, byte_bits},
+      {"bits_to_bytes", SimdDomain::kAny, bits_to_bytes},
+      {"sub_bytes", SimdDomain::kAny, sub_bytes},
+      {"lookup_bytes", SimdDomain::kIndices, lookup_bytes},
+      {"signed_byte", SimdDomain::kAny, signed_byte},
+      {"half_of", SimdDomain::kAny, half_of},
+      {"dot4", SimdDomain::kDotProducts, dot4},
+      {"and_u8", SimdDomain::kAny, and_u8},
+      {"or_u8", SimdDomain::kAny, or_u8},
+      {"sub_u8", SimdDomain::kAny, sub_u8},
+      {"shifts_u8", SimdDomain::kAny, shifts_u8},
+      {"lookup_u8", SimdDomain::kIndices, lookup_u8},
+  };
+  static constexpr SimdOpList list() { return {kList, sizeof kList / sizeof kList[0]}; }
+};
+
+}  // namespace quant::test
