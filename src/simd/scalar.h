@@ -33,8 +33,8 @@ struct Scalar {
     int8_t byte[64];
   };
   /// Rows of x that a register-blocked product works on at once.
-  static constexpr int kFloatRows = 4;
-  static constexpr int kInt8Rows = 4;
+  static constexpr int kFloatRows = 1;
+  static constexpr int kInt8Rows = 1;
 
   // Floats.
   static F32x16 zero() { return set1(0.0f); }
@@ -236,6 +236,22 @@ struct Scalar {
   }
 
   // Four bytes in each lane: how the codes of sixteen rows lie side by side.
+  /// The first Bytes (1..64) bytes at p, then zeros.
+  template <int Bytes>
+  static I32x16 load_bytes(const uint8_t* p) {
+    I32x16 r = {};
+    memcpy(r.lane, p, Bytes);
+    return r;
+  }
+  /// Bytes (16 or 32) bytes at each of p, p + stride, p + 2·stride, … until the vector is full.
+  template <int Bytes>
+  static I32x16 load_pieces(const uint8_t* p, size_t stride) {
+    I32x16 r;
+    for (int i = 0; i < 64 / Bytes; ++i) {
+      memcpy(r.lane + i * (Bytes / 4), p + static_cast<size_t>(i) * stride, Bytes);
+    }
+    return r;
+  }
   static I32x16 or_i32(I32x16 a, I32x16 b) {
     for (int i = 0; i < 16; ++i) a.lane[i] |= b.lane[i];
     return a;
