@@ -183,6 +183,18 @@ struct Avx2 {
   }
 
   // Four bytes in each lane.
+  template <int Bytes>
+  QUANT_SIMD I32x16 load_bytes(const uint8_t* p) {
+    int32_t lane[16] = {};
+    memcpy(lane, p, Bytes);
+    return load_i32(lane);
+  }
+  template <int Bytes>
+  QUANT_SIMD I32x16 load_pieces(const uint8_t* p, size_t stride) {
+    if constexpr (Bytes == 32) return {load_256(p), load_256(p + stride)};
+    return {_mm256_set_m128i(load_128(p + stride), load_128(p)),
+            _mm256_set_m128i(load_128(p + 3 * stride), load_128(p + 2 * stride))};
+  }
   QUANT_SIMD I32x16 or_i32(I32x16 a, I32x16 b) {
     return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)};
   }

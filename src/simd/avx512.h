@@ -157,6 +157,23 @@ struct Avx512 {
   }
 
   // Four bytes in each lane.
+  template <int Bytes>
+  QUANT_SIMD I32x16 load_bytes(const uint8_t* p) {
+    return _mm512_maskz_loadu_epi8(~0ULL >> (64 - Bytes), p);
+  }
+  template <int Bytes>
+  QUANT_SIMD I32x16 load_pieces(const uint8_t* p, size_t stride) {
+    if constexpr (Bytes == 32) {
+      const __m256i first = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+      const __m256i second = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + stride));
+      return _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
+    } else {
+      __m512i v = _mm512_castsi128_si512(load_u8(p));
+      v = _mm512_inserti32x4(v, load_u8(p + stride), 1);
+      v = _mm512_inserti32x4(v, load_u8(p + 2 * stride), 2);
+      return _mm512_inserti32x4(v, load_u8(p + 3 * stride), 3);
+    }
+  }
   QUANT_SIMD I32x16 or_i32(I32x16 a, I32x16 b) { return _mm512_or_si512(a, b); }
   template <int From, int Count, int To>
   QUANT_SIMD I32x16 byte_bits(I32x16 v) {

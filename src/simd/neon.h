@@ -230,6 +230,21 @@ struct Neon {
   }
 
   // Four bytes in each lane.
+  template <int Bytes>
+  QUANT_SIMD I32x16 load_bytes(const uint8_t* p) {
+    int32_t lane[16] = {};
+    memcpy(lane, p, Bytes);
+    return load_i32(lane);
+  }
+  template <int Bytes>
+  QUANT_SIMD I32x16 load_pieces(const uint8_t* p, size_t stride) {
+    I32x16 r;
+    for (int i = 0; i < 4; ++i) {
+      const uint8_t* piece = p + static_cast<size_t>(i * 16 / Bytes) * stride + i * 16 % Bytes;
+      r.part[i] = vreinterpretq_s32_u8(vld1q_u8(piece));
+    }
+    return r;
+  }
   QUANT_SIMD I32x16 or_i32(I32x16 a, I32x16 b) {
     for (int i = 0; i < 4; ++i) a.part[i] = vorrq_s32(a.part[i], b.part[i]);
     return a;

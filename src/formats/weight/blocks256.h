@@ -9,7 +9,7 @@
 namespace quant {
 
 template <class S, int Bytes, int SubBlock, bool HasMinimum>
-struct Block256 : Words<S> {
+struct Block256 {
   static constexpr int kValues = 256;
   static constexpr int kBytes = Bytes;
   static constexpr int kSubBlock = SubBlock;
@@ -21,8 +21,11 @@ struct Block256 : Words<S> {
   };
   using Tile = CodeTile<SubBlock>;
 
-  static void gather(const uint8_t* block, int, int r, Stored& stored) {
-    Words<S>::template gather<Bytes>(block, r, stored.words);
+  static void load_header(const uint8_t*, int, int, Stored&) {}
+  static typename S::I32x16 load_words(const uint8_t* block, int g) {
+    constexpr int kWhole = Bytes / 64;
+    if (g < kWhole) return S::template load_bytes<64>(block + 64 * g);
+    return S::template load_bytes<Bytes % 64>(block + 64 * kWhole);
   }
 };
 
@@ -33,8 +36,7 @@ struct WeightQ2K : Block256<S, 84, 16, true> {
   static constexpr TensorType kType = TensorType::kQ2_K;
   using W = Words<S>;
   using Base = Block256<S, 84, 16, true>;
-  static void unpack(int, typename Base::Stored& stored, typename Base::Tile& tile) {
-    W::transpose(stored.words, Base::kWords);
+  static void unpack(int, const typename Base::Stored& stored, typename Base::Tile& tile) {
     const auto halves = W::at(stored.words[20]);
     const auto d = S::template half_of<0>(halves);
     const auto dmin = S::sub(S::zero(), S::template half_of<1>(halves));
@@ -61,8 +63,7 @@ struct WeightQ3K : Block256<S, 110, 16, false> {
   static constexpr TensorType kType = TensorType::kQ3_K;
   using W = Words<S>;
   using Base = Block256<S, 110, 16, false>;
-  static void unpack(int, typename Base::Stored& stored, typename Base::Tile& tile) {
-    W::transpose(stored.words, Base::kWords);
+  static void unpack(int, const typename Base::Stored& stored, typename Base::Tile& tile) {
     unpack_scales(stored.words + 24, tile.scale);
     for (int i = 0; i < 8; ++i) {
       const auto third = W::at(stored.words[i]);
@@ -134,8 +135,7 @@ struct WeightQ4K : Block256<S, 144, 32, true> {
   static constexpr TensorType kType = TensorType::kQ4_K;
   using W = Words<S>;
   using Base = Block256<S, 144, 32, true>;
-  static void unpack(int, typename Base::Stored& stored, typename Base::Tile& tile) {
-    W::transpose(stored.words, Base::kWords);
+  static void unpack(int, const typename Base::Stored& stored, typename Base::Tile& tile) {
     KScales<S>::unpack(stored.words, tile);
     for (int i = 0; i < 32; ++i) {
       const auto word = W::at(stored.words[4 + i]);
@@ -153,8 +153,7 @@ struct WeightQ5K : Block256<S, 176, 32, true> {
   static constexpr TensorType kType = TensorType::kQ5_K;
   using W = Words<S>;
   using Base = Block256<S, 176, 32, true>;
-  static void unpack(int, typename Base::Stored& stored, typename Base::Tile& tile) {
-    W::transpose(stored.words, Base::kWords);
+  static void unpack(int, const typename Base::Stored& stored, typename Base::Tile& tile) {
     KScales<S>::unpack(stored.words, tile);
     for (int i = 0; i < 8; ++i) {
       const auto fifth = W::at(stored.words[4 + i]);
@@ -186,8 +185,7 @@ struct WeightQ6K : Block256<S, 210, 16, false> {
   static constexpr TensorType kType = TensorType::kQ6_K;
   using W = Words<S>;
   using Base = Block256<S, 210, 16, false>;
-  static void unpack(int, typename Base::Stored& stored, typename Base::Tile& tile) {
-    W::transpose(stored.words, Base::kWords);
+  static void unpack(int, const typename Base::Stored& stored, typename Base::Tile& tile) {
     const auto d = S::template half_of<0>(W::at(stored.words[52]));
     for (int i = 0; i < 4; ++i) {
       W::scaled_bytes(W::at(stored.words[48 + i]), d, tile.scale + 4 * i);
@@ -221,8 +219,7 @@ struct WeightIq4Xs : Block256<S, 136, 32, false> {
   static constexpr TensorType kType = TensorType::kIQ4_XS;
   using W = Words<S>;
   using Base = Block256<S, 136, 32, false>;
-  static void unpack(int, typename Base::Stored& stored, typename Base::Tile& tile) {
-    W::transpose(stored.words, Base::kWords);
+  static void unpack(int, const typename Base::Stored& stored, typename Base::Tile& tile) {
     const auto tops = W::at(stored.words[0]);
     const auto nibbles = W::at(stored.words[1]);
     const auto d = S::template half_of<0>(tops);

@@ -8,38 +8,41 @@
 namespace quant {
 
 /// {fp16 scale, fp16 minimum if HasMinimum, 32 fifth bits if FifthBitsAt > 0, codes from CodesAt}.
-/// A format adds unpack_block(stored, block, codes): the block's eight words of codes.
+/// A format adds unpack_block(words, fifth_bits, codes): the block's eight words of codes.
 template <class S, class Format, int Bytes, int CodesAt, bool HasMinimum, int FifthBitsAt = 0>
-struct Block32 : Words<S> {
+struct Block32 {
   static constexpr int kValues = 32;
   static constexpr int kBytes = Bytes;
   static constexpr int kSubBlock = 32;
   static constexpr bool kHasMinimum = HasMinimum;
   static constexpr int kBlocks = kTileColumns / kValues;
-  static constexpr int kWords = (Bytes - CodesAt) / 4;
+  static constexpr int kCodeBytes = Bytes - CodesAt;  // 16 or 32
+  static constexpr int kWords = kBlocks * kCodeBytes / 4;
 
   struct Stored {
-    alignas(64) int32_t codes[kBlocks * kWords][kPanelRows];
+    alignas(64) int32_t words[kWords][kPanelRows];
     alignas(64) int32_t scales[kBlocks][kPanelRows];  // the halves: scale, minimum
     alignas(64) int32_t fifth_bits[kBlocks][kPanelRows];
   };
 
-  static void gather(const uint8_t* block, int n, int r, Stored& stored) {
+  static void load_header(const uint8_t* block, int n, int r, Stored& stored) {
     for (int b = 0; b < n / kValues; ++b, block += kBytes) {
       memcpy(&stored.scales[b][r], block, 4);
       if constexpr (FifthBitsAt > 0) memcpy(&stored.fifth_bits[b][r], block + FifthBitsAt, 4);
-      const int word = b * kWords;
-      memcpy(&stored.codes[word / 16 * 16 + r][word % 16], block + CodesAt, 4 * kWords);
     }
   }
+  static typename S::I32x16 load_words(const uint8_t* block, int g) {
+    return S::template load_pieces<kCodeBytes>(block + g * (64 / kCodeBytes) * kBytes + CodesAt,
+                                               kBytes);
+  }
 
-  static void unpack(int n, Stored& stored, CodeTile<kSubBlock>& tile) {
-    Words<S>::transpose(stored.codes, kBlocks * kWords);
+  static void unpack(int n, const Stored& stored, CodeTile<kSubBlock>& tile) {
     for (int b = 0; b < n / kValues; ++b) {
       const auto scales = S::load_i32(stored.scales[b]);
       S::store(tile.scale[b], S::template half_of<0>(scales));
       if constexpr (kHasMinimum) S::store(tile.minimum[b], S::template half_of<1>(scales));
-      Format::unpack_block(stored, b, tile.codes + 8 * b);
+      Format::unpack_block(stored.words + b * kCodeBytes / 4, stored.fifth_bits[b],
+                           tile.codes + 8 * b);
     }
   }
 };
@@ -49,11 +52,11 @@ template <class S>
 struct WeightQ4_0 : Block32<S, WeightQ4_0<S>, 18, 2, false> {
   static constexpr TensorType kType = TensorType::kQ4_0;
   using W = Words<S>;
-  template <class Stored>
-  static void unpack_block(const Stored& stored, int b, int32_t (*codes)[kPanelRows]) {
+  static void unpack_block(const int32_t (*words)[kPanelRows], const int32_t (&)[kPanelRows],
+                           int32_t (*codes)[kPanelRows]) {
     const auto eight = W::all_bytes(8);
     for (int i = 0; i < 4; ++i) {
-      const auto word = W::at(stored.codes[4 * b + i]);
+      const auto word = W::at(words[i]);
       S::store_i32(codes[i], S::sub_bytes(W::low_nibbles(word), eight));
       S::store_i32(codes[4 + i], S::sub_bytes(W::high_nibbles(word), eight));
     }
@@ -65,10 +68,10 @@ template <class S>
 struct WeightQ4_1 : Block32<S, WeightQ4_1<S>, 20, 4, true> {
   static constexpr TensorType kType = TensorType::kQ4_1;
   using W = Words<S>;
-  template <class Stored>
-  static void unpack_block(const Stored& stored, int b, int32_t (*codes)[kPanelRows]) {
+  static void unpack_block(const int32_t (*words)[kPanelRows], const int32_t (&)[kPanelRows],
+                           int32_t (*codes)[kPanelRows]) {
     for (int i = 0; i < 4; ++i) {
-      const auto word = W::at(stored.codes[4 * b + i]);
+      const auto word = W::at(words[i]);
       S::store_i32(codes[i], W::low_nibbles(word));
       S::store_i32(codes[4 + i], W::high_nibbles(word));
     }
@@ -79,13 +82,13 @@ struct WeightQ4_1 : Block32<S, WeightQ4_1<S>, 20, 4, true> {
 template <class S, int Offset>
 struct FiveBits {
   using W = Words<S>;
-  template <class Stored>
-  static void unpack_block(const Stored& stored, int b, int32_t (*codes)[kPanelRows]) {
-    const auto fifth = W::at(stored.fifth_bits[b]);
-    unpack_word<0>(W::at(stored.codes[4 * b]), fifth, codes);
-    unpack_word<1>(W::at(stored.codes[4 * b + 1]), fifth, codes);
-    unpack_word<2>(W::at(stored.codes[4 * b + 2]), fifth, codes);
-    unpack_word<3>(W::at(stored.codes[4 * b + 3]), fifth, codes);
+  static void unpack_block(const int32_t (*words)[kPanelRows],
+                           const int32_t (&fifth_bits)[kPanelRows], int32_t (*codes)[kPanelRows]) {
+    const auto fifth = W::at(fifth_bits);
+    unpack_word<0>(W::at(words[0]), fifth, codes);
+    unpack_word<1>(W::at(words[1]), fifth, codes);
+    unpack_word<2>(W::at(words[2]), fifth, codes);
+    unpack_word<3>(W::at(words[3]), fifth, codes);
   }
 
  private:
@@ -118,9 +121,9 @@ struct WeightQ5_1 : Block32<S, WeightQ5_1<S>, 24, 8, true, 4>, FiveBits<S, 0> {
 template <class S>
 struct WeightQ8_0 : Block32<S, WeightQ8_0<S>, 34, 2, false> {
   static constexpr TensorType kType = TensorType::kQ8_0;
-  template <class Stored>
-  static void unpack_block(const Stored& stored, int b, int32_t (*codes)[kPanelRows]) {
-    for (int i = 0; i < 8; ++i) S::store_i32(codes[i], S::load_i32(stored.codes[8 * b + i]));
+  static void unpack_block(const int32_t (*words)[kPanelRows], const int32_t (&)[kPanelRows],
+                           int32_t (*codes)[kPanelRows]) {
+    for (int i = 0; i < 8; ++i) S::store_i32(codes[i], S::load_i32(words[i]));
   }
 };
 
@@ -145,9 +148,9 @@ struct Iq4Levels {
 template <class S>
 struct WeightIq4Nl : Block32<S, WeightIq4Nl<S>, 18, 2, false> {
   static constexpr TensorType kType = TensorType::kIQ4_NL;
-  template <class Stored>
-  static void unpack_block(const Stored& stored, int b, int32_t (*codes)[kPanelRows]) {
-    Iq4Levels<S>::unpack(stored.codes + 4 * b, codes);
+  static void unpack_block(const int32_t (*words)[kPanelRows], const int32_t (&)[kPanelRows],
+                           int32_t (*codes)[kPanelRows]) {
+    Iq4Levels<S>::unpack(words, codes);
   }
 };
 

@@ -20,34 +20,11 @@ struct CodeTile {
   alignas(64) float minimum[kTileColumns / SubBlock][kPanelRows];
 };
 
-/// What formats share. Stored words are gathered row by row and then transposed, so that all
-/// unpacking works on the same word of sixteen rows at once.
+/// What formats share: operations on the same word of sixteen rows.
 template <class S>
 struct Words {
   using I = typename S::I32x16;
   using F = typename S::F32x16;
-
-  /// Copies Bytes bytes of row r into words [Bytes / 4, rounded up], still row by row: word w of
-  /// row r is at words[w / 16 · 16 + r][w % 16] until transpose().
-  template <int Bytes>
-  static void gather(const uint8_t* from, int r, int32_t (*words)[kPanelRows]) {
-#pragma GCC unroll 4
-    for (int at = 0; at + 64 <= Bytes; at += 64) memcpy(words[at / 4 + r], from + at, 64);
-    if constexpr (Bytes % 64 != 0) {
-      memcpy(words[Bytes / 64 * 16 + r], from + Bytes / 64 * 64, Bytes % 64);
-    }
-  }
-  /// count is a multiple of 16.
-  static void transpose(int32_t (*words)[kPanelRows], int count) {
-    for (int w = 0; w < count; w += 16) {
-      I rows[16];
-#pragma GCC unroll 16
-      for (int r = 0; r < 16; ++r) rows[r] = S::load_i32(words[w + r]);
-      S::transpose(rows);
-#pragma GCC unroll 16
-      for (int r = 0; r < 16; ++r) S::store_i32(words[w + r], rows[r]);
-    }
-  }
 
   static I at(const int32_t (&word)[kPanelRows]) { return S::load_i32(word); }
   static I low_nibbles(I v) { return S::template byte_bits<0, 4, 0>(v); }
@@ -63,31 +40,39 @@ struct Words {
   }
 };
 
-/// Reads tiles of one format. Scratch is what a product keeps on its stack.
+/// Reads tiles of one format, which has
+///   load_words(blocks, g): words [16g, 16g + 16) of a row's blocks of a tile, kWords in all, in an
+///     order of its own, and load_header(blocks, n, r, stored): what does not lie in those words;
+///   unpack(n, stored, tile), which finds each word of the sixteen rows in stored.words.
+/// Scratch is what a product keeps on its stack.
 template <class S, class Format>
 struct CodePanel {
   using Tile = CodeTile<Format::kSubBlock>;
   struct Scratch {
-    typename Format::Stored stored = {};  // lanes beyond a short tile are transposed too
+    typename Format::Stored stored;
     Tile tile;
   };
 
   /// Columns [begin, begin + n) of n_rows rows; lanes beyond n_rows repeat the last row.
   static void read(const uint8_t* rows, size_t row_bytes, int n_rows, int64_t begin, int n,
                    Scratch& scratch) {
-    const uint8_t* first = rows + begin / Format::kValues * Format::kBytes;
+    const uint8_t* blocks[kPanelRows];
     for (int r = 0; r < kPanelRows; ++r) {
       const int row = r < n_rows ? r : n_rows - 1;
-      const uint8_t* blocks = first + static_cast<size_t>(row) * row_bytes;
+      blocks[r] =
+          rows + static_cast<size_t>(row) * row_bytes + begin / Format::kValues * Format::kBytes;
       // The next panel, far enough ahead for memory: sixteen interleaved rows are a pattern that
       // processors do not foresee (Zen 4: one input on 12 MB of Q4_1 takes less than half the
       // time).
       for (int at = 0; at < n / Format::kValues * Format::kBytes; at += 64) {
-        __builtin_prefetch(blocks + kPanelRows * row_bytes + at, 0, 2);
+        __builtin_prefetch(blocks[r] + kPanelRows * row_bytes + at, 0, 2);
       }
-      Format::gather(blocks, n, r, scratch.stored);
     }
-    Format::unpack(n, scratch.stored, scratch.tile);
+    if (n == kTileColumns) {
+      unpack(blocks, n, scratch);
+    } else {
+      read_short(blocks, n, scratch);
+    }
   }
 
   /// The same as FP32: out[k][r].
@@ -105,6 +90,32 @@ struct CodePanel {
   }
 
  private:
+  static constexpr int kTileBytes = kTileColumns / Format::kValues * Format::kBytes;
+
+  static void unpack(const uint8_t* const (&blocks)[kPanelRows], int n, Scratch& scratch) {
+    for (int r = 0; r < kPanelRows; ++r) Format::load_header(blocks[r], n, r, scratch.stored);
+    for (int g = 0; g < Format::kWords / 16; ++g) {
+      typename S::I32x16 words[16];
+#pragma GCC unroll 16
+      for (int r = 0; r < 16; ++r) words[r] = Format::load_words(blocks[r], g);
+      S::transpose(words);
+#pragma GCC unroll 16
+      for (int i = 0; i < 16; ++i) S::store_i32(scratch.stored.words[16 * g + i], words[i]);
+    }
+    Format::unpack(n, scratch.stored, scratch.tile);
+  }
+
+  /// Fewer columns than a tile has, copied first: words are loaded as if it were a whole one.
+  static void read_short(const uint8_t* const (&blocks)[kPanelRows], int n, Scratch& scratch) {
+    uint8_t copy[kPanelRows][kTileBytes] = {};
+    const uint8_t* copies[kPanelRows];
+    for (int r = 0; r < kPanelRows; ++r) {
+      memcpy(copy[r], blocks[r], static_cast<size_t>(n / Format::kValues * Format::kBytes));
+      copies[r] = copy[r];
+    }
+    unpack(copies, n, scratch);
+  }
+
   template <int Index>
   static void decode_byte(typename S::I32x16 codes, const Tile& tile, int sub, float* out) {
     const auto code = S::to_float(S::template signed_byte<Index>(codes));
