@@ -1,0 +1,218 @@
+// What every KV format must do, on every instruction set: the contract of formats/kv/kv_format.h.
+#include "formats/kv_rows.h"
+
+namespace quant::test {
+namespace {
+
+constexpr int kCounts[] = {0, 1, 7, 16, 17, 33};
+constexpr int kQueryCounts[] = {1, 2, 7};
+constexpr std::size_t kGap = 3;  // floats between the scores of two queries
+
+std::size_t size(int n) { return static_cast<std::size_t>(n); }
+
+class KvConformance : public testing::TestWithParam<KvCase> {
+ protected:
+  const KvCase c = GetParam();
+};
+
+/// Scores of n rows [n_queries][n + kGap], sentinels between them.
+std::vector<float> scores_of(const KvKernels& kernels, const PackedRows& rows, int n,
+                             const std::vector<float>& queries) {
+  const int n_queries = static_cast<int>(queries.size()) / rows.d;
+  const std::size_t stride = size(n) + kGap;
+  Guarded<float> scores(size(n_queries) * stride);
+  kernels.score(rows.data(), n, rows.d, queries.data(), n_queries, scores.data(), stride);
+  EXPECT_TRUE(scores.intact()) << "d " << rows.d << ", n " << n;
+  return scores.values();
+}
+
+/// Sums of n rows [n_queries][d] onto start, in the basis of the codes.
+std::vector<float> sums_of(const KvKernels& kernels, const PackedRows& rows, int n,
+                           const std::vector<float>& weights, std::size_t stride,
+                           const std::vector<float>& start) {
+  Guarded<float> acc(start.size());
+  std::copy(start.begin(), start.end(), acc.data());
+  kernels.accumulate(rows.data(), n, rows.d, weights.data(), stride,
+                     static_cast<int>(start.size()) / rows.d, acc.data());
+  EXPECT_TRUE(acc.intact()) << "d " << rows.d << ", n " << n;
+  return acc.values();
+}
+
+TEST_P(KvConformance, EncodesScalarsBytes) {
+  for (const int d : kDims) {
+    for (const Distribution distribution : kDistributions) {
+      for (std::uint64_t seed = 0; seed < 6; ++seed) {
+        std::vector<float> row = random_row(distribution, d, seed);
+        for (float& x : row) x = std::ldexp(x, 8 * static_cast<int>(seed) - 32);
+        Guarded<std::uint8_t> expected(c.row_bytes(d));
+        Guarded<std::uint8_t> got(c.row_bytes(d));
+        const bool fits = c.scalar().encode(row.data(), d, expected.data());
+        ASSERT_EQ(c.kernels().encode(row.data(), d, got.data()), fits) << d;
+        ASSERT_TRUE(got.intact()) << d;
+        if (!fits) continue;
+        ASSERT_EQ(got.values(), expected.values()) << "d " << d << ", seed " << seed;
+      }
+    }
+  }
+}
+
+TEST_P(KvConformance, DecodesScalarsBits) {
+  for (const int d : kDims) {
+    const PackedRows rows(c, 5, d);
+    for (int i = 0; i < rows.n; ++i) {
+      Guarded<float> out(size(d));
+      c.kernels().decode(rows.data() + size(i) * c.row_bytes(d), d, out.data());
+      ASSERT_TRUE(out.intact()) << d;
+      ASSERT_TRUE(same_bits(out.values(), rows.decoded[size(i)])) << d;
+    }
+  }
+}
+
+TEST_P(KvConformance, ScoresAndSumsAreScalarsBits) {
+  for (const int d : kDims) {
+    const PackedRows rows(c, 33, d);
+    for (const int n : kCounts) {
+      for (const int n_queries : kQueryCounts) {
+        const std::vector<float> queries = random_floats(size(n_queries * d), 1);
+        ASSERT_TRUE(same_bits(scores_of(c.kernels(), rows, n, queries),
+                              scores_of(c.scalar(), rows, n, queries)))
+            << "d " << d << ", n " << n << ", " << n_queries << " queries";
+        const std::vector<float> weights = random_floats(size(n_queries) * 40, 2);
+        const std::vector<float> start = random_floats(size(n_queries * d), 3);
+        ASSERT_TRUE(same_bits(sums_of(c.kernels(), rows, n, weights, 40, start),
+                              sums_of(c.scalar(), rows, n, weights, 40, start)))
+            << "d " << d << ", n " << n << ", " << n_queries << " queries";
+      }
+    }
+  }
+}
+
+TEST_P(KvConformance, PreparedQueriesAndFinishedValuesAreScalarsBits) {
+  for (const int d : kDims) {
+    const std::vector<float> x = random_floats(size(d), 4);
+    Guarded<float> mine(size(d));
+    Guarded<float> scalars(size(d));
+    c.kernels().prepare_query(x.data(), d, mine.data());
+    c.scalar().prepare_query(x.data(), d, scalars.data());
+    ASSERT_TRUE(mine.intact());
+    ASSERT_TRUE(same_bits(mine.values(), scalars.values())) << d;
+    std::vector<float> in_place = x;
+    c.kernels().prepare_query(in_place.data(), d, in_place.data());
+    ASSERT_TRUE(same_bits(in_place, mine.values())) << d;
+    c.kernels().finish_value(mine.data(), d);
+    c.scalar().finish_value(scalars.data(), d);
+    ASSERT_TRUE(mine.intact());
+    ASSERT_TRUE(same_bits(mine.values(), scalars.values())) << d;
+  }
+}
+
+TEST_P(KvConformance, ScoreIsTheProductWithTheDecodedRow) {
+  for (const int d : kDims) {
+    const PackedRows rows(c, 33, d);
+    const std::vector<float> query = random_floats(size(d), 5);
+    std::vector<float> prepared(size(d));
+    c.kernels().prepare_query(query.data(), d, prepared.data());
+    const std::vector<float> scores = scores_of(c.kernels(), rows, rows.n, prepared);
+    for (int i = 0; i < rows.n; ++i) {
+      double product = 0.0;
+      for (int j = 0; j < d; ++j) {
+        product += static_cast<double>(query[size(j)]) *
+                   static_cast<double>(rows.decoded[size(i)][size(j)]);
+      }
+      const double magnitude =
+          d * root_mean_square(query) * root_mean_square(rows.decoded[size(i)]);
+      ASSERT_NEAR(static_cast<double>(scores[size(i)]), product, 2e-6 * magnitude) << d;
+    }
+  }
+}
+
+TEST_P(KvConformance, FinishedSumIsTheSumOfDecodedRows) {
+  for (const int d : kDims) {
+    const PackedRows rows(c, 33, d);
+    const std::vector<float> weights = random_floats(33, 6);
+    const std::vector<float> zeros(size(d), 0.0f);
+    std::vector<float> sum = sums_of(c.kernels(), rows, rows.n, weights, 33, zeros);
+    c.kernels().finish_value(sum.data(), d);
+    double magnitude = 0.0;
+    for (int i = 0; i < rows.n; ++i) {
+      magnitude +=
+          std::abs(static_cast<double>(weights[size(i)])) * root_mean_square(rows.decoded[size(i)]);
+    }
+    for (int j = 0; j < d; ++j) {
+      double expected = 0.0;
+      for (int i = 0; i < rows.n; ++i) {
+        expected += static_cast<double>(weights[size(i)]) *
+                    static_cast<double>(rows.decoded[size(i)][size(j)]);
+      }
+      ASSERT_NEAR(static_cast<double>(sum[size(j)]), expected, 1e-5 * magnitude) << d;
+    }
+  }
+}
+
+TEST_P(KvConformance, NothingIsWrittenBeyondTheRows) {
+  const PackedRows rows(c, 33, 64);
+  const std::vector<float> queries = random_floats(3 * 64, 7);
+  const std::vector<float> untouched = Guarded<float>(1).values();
+  for (const int n : kCounts) {
+    const std::vector<float> scores = scores_of(c.kernels(), rows, n, queries);
+    for (std::size_t h = 0; h < 3; ++h) {
+      for (std::size_t gap = 0; gap < kGap; ++gap) {
+        const float sentinel = scores[h * (size(n) + kGap) + size(n) + gap];
+        ASSERT_TRUE(same_bits({sentinel}, untouched)) << "n " << n;
+      }
+    }
+  }
+}
+
+TEST_P(KvConformance, GroupedQueriesAreThoseOneByOne) {
+  constexpr int kQueries = 27;  // more than any instruction set takes at once
+  for (const int d : {64, 80}) {
+    const PackedRows rows(c, 33, d);
+    const std::vector<float> queries = random_floats(size(kQueries * d), 8);
+    const std::vector<float> weights = random_floats(kQueries * 33, 9);
+    const std::vector<float> start = random_floats(size(kQueries * d), 10);
+    const std::vector<float> scores = scores_of(c.kernels(), rows, 33, queries);
+    const std::vector<float> sums = sums_of(c.kernels(), rows, 33, weights, 33, start);
+    const auto part = [](const std::vector<float>& all, std::size_t h, std::size_t length) {
+      const auto begin = all.begin() + static_cast<std::ptrdiff_t>(h * length);
+      return std::vector<float>(begin, begin + static_cast<std::ptrdiff_t>(length));
+    };
+    for (std::size_t h = 0; h < kQueries; ++h) {
+      ASSERT_TRUE(same_bits(scores_of(c.kernels(), rows, 33, part(queries, h, size(d))),
+                            part(scores, h, 33 + kGap)));
+      ASSERT_TRUE(same_bits(
+          sums_of(c.kernels(), rows, 33, part(weights, h, 33), 33, part(start, h, size(d))),
+          part(sums, h, size(d))));
+    }
+  }
+}
+
+TEST_P(KvConformance, RowsMayBeDividedAnywhere) {
+  constexpr int kRows = 200;
+  for (const int d : {64, 80}) {
+    const PackedRows rows(c, kRows, d);
+    const std::vector<float> queries = random_floats(size(3 * d), 11);
+    const std::vector<float> weights = random_floats(3 * kRows, 12);
+    std::vector<float> whole_scores(3 * kRows);
+    std::vector<float> whole_sums(size(3 * d), 0.0f);
+    c.kernels().score(rows.data(), kRows, d, queries.data(), 3, whole_scores.data(), kRows);
+    c.kernels().accumulate(rows.data(), kRows, d, weights.data(), kRows, 3, whole_sums.data());
+    for (const int step : {1, 16, 37, 64, 112}) {
+      std::vector<float> scores(3 * kRows);
+      std::vector<float> sums(size(3 * d), 0.0f);
+      for (int i = 0; i < kRows; i += step) {
+        const int n = std::min(step, kRows - i);
+        const std::uint8_t* first = rows.data() + size(i) * c.row_bytes(d);
+        c.kernels().score(first, n, d, queries.data(), 3, scores.data() + i, kRows);
+        c.kernels().accumulate(first, n, d, weights.data() + i, kRows, 3, sums.data());
+      }
+      ASSERT_TRUE(same_bits(scores, whole_scores)) << step;
+      ASSERT_TRUE(same_bits(sums, whole_sums)) << step;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, KvConformance, testing::ValuesIn(all_kv_cases()), kv_case_name);
+
+}  // namespace
+}  // namespace quant::test
