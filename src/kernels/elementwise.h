@@ -15,9 +15,10 @@ struct Elementwise {
   using F = typename S::F32x16;
 
   /// exp(x), within 2 ulp for x in [-87, 88]; smaller x give the smallest normal number, larger
-  /// ones the largest power used here. Cody-Waite reduction and a degree-6 polynomial.
+  /// ones the largest power used here, NaN gives NaN. Cody-Waite reduction and a degree-6
+  /// polynomial.
   static F exp(F x) {
-    x = S::max(S::min(x, S::set1(88.0f)), S::set1(-87.0f));
+    x = S::max(S::set1(-87.0f), S::min(S::set1(88.0f), x));  // in this order NaN passes
     const auto n = S::to_int(S::mul(x, S::set1(1.44269504088896341f)));
     const F n_float = S::to_float(n);
     F r = S::fma(n_float, S::set1(-0.693359375f), x);

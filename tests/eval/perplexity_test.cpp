@@ -115,10 +115,15 @@ TEST(Perplexity, ProgressReachesTheTotal) {
 }
 
 TEST(Perplexity, LogitsThatAreNotNumbersAreAnError) {
-  const auto model =
-      model_with_output(std::vector<float>(64 * kVocab, std::numeric_limits<float>::quiet_NaN()));
-  const EvalPlan plan = plan_evaluation(*model, some_text(20), {});
-  expect_error(ErrorKind::kEvaluation, "not finite", [&] { measure(model, plan); });
+  // All of them, or those of one token that the text never has.
+  for (const std::size_t first : {std::size_t{0}, std::size_t{64 * 700}}) {
+    std::vector<float> output(64 * kVocab, 0.01f);
+    std::fill_n(output.begin() + static_cast<std::ptrdiff_t>(first),
+                first == 0 ? output.size() : 64, std::numeric_limits<float>::quiet_NaN());
+    const auto model = model_with_output(output);
+    const EvalPlan plan = plan_evaluation(*model, some_text(20), {});
+    expect_error(ErrorKind::kEvaluation, "not finite", [&] { measure(model, plan); });
+  }
 }
 
 }  // namespace

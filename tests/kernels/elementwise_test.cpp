@@ -77,6 +77,19 @@ TEST_P(Elementwise, LogSumExpOfLargeVocabulariesAndLargeLogits) {
   EXPECT_EQ(part.argmax, 0);
 }
 
+TEST_P(Elementwise, ANanAmongTheLogitsIsNotLost) {
+  for (const int n : {5, 17, 32}) {
+    for (int at = 0; at < n; ++at) {
+      std::vector<float> logits = uniform(static_cast<std::size_t>(n), -1.0, 1.0);
+      logits[static_cast<std::size_t>(at)] = std::numeric_limits<float>::quiet_NaN();
+      const LogSumExpPart part = kernels.log_sum_exp_part(logits.data(), n);
+      EXPECT_TRUE(std::isnan(part.sum)) << n << ", " << at;
+      EXPECT_GE(part.argmax, 0);
+      EXPECT_LT(part.argmax, n);
+    }
+  }
+}
+
 TEST_P(Elementwise, SoftmaxPart) {
   for (const int n : {16, 256}) {
     std::vector<float> x = uniform(static_cast<std::size_t>(n), -30.0, 30.0);
