@@ -140,6 +140,8 @@ TEST_F(Usage, OutputThatCannotBeWritten) {
   const std::string nowhere = (dir.path() / "missing" / "out.json").string();
   expect_refusal(with_model({"--ppl", text, "-o", nowhere}), 4, {nowhere});
   EXPECT_FALSE(fs::exists(dir.path() / "missing"));
+  // Said before anything is read, let alone measured.
+  expect_refusal(run_quant({"missing.gguf", "-p", "a", "-o", nowhere}), 4, {nowhere});
   const CommandResult full = with_model({"--ppl", text, "-o", "/dev/full"});
   expect_refusal(full, 4, {"/dev/full"});
   expect_refusal(with_model({"--ppl", text, "-o", dir.path().string()}), 4, {dir.path().string()});

@@ -77,6 +77,15 @@ std::string read_text(const std::string& path) {
   return text;
 }
 
+void check_writable(const std::string& path) {
+  namespace fs = std::filesystem;
+  if (fs::is_directory(path)) fail(path, EISDIR);
+  const bool device = fs::exists(path) && !fs::is_regular_file(path);
+  const fs::path parent = fs::path(path).parent_path();
+  const fs::path written = device ? fs::path(path) : parent.empty() ? fs::path(".") : parent;
+  if (::access(written.c_str(), W_OK) != 0) fail(path, errno);
+}
+
 void write_file(const std::string& path, std::string_view contents) {
   const auto write = [&](const std::string& to) {
     File file(std::fopen(to.c_str(), "wb"));

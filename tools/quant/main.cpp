@@ -7,6 +7,7 @@
 
 #include "commands.h"
 #include "console.h"
+#include "files.h"
 #include "quant/error.h"
 
 namespace {
@@ -14,6 +15,7 @@ namespace {
 using namespace quant::tool;
 
 void run(const Options& options) {
+  if (!options.run.output.empty()) check_writable(options.run.output);
   switch (options.command) {
     case Command::kHelp:
       return;
