@@ -1,0 +1,42 @@
+// quant bench: what its record holds. The numbers themselves are the machine's.
+#include <gtest/gtest.h>
+
+#include "cli/command.h"
+#include "support/tiny_model.h"
+
+namespace quant::test {
+namespace {
+
+TEST(BenchCommand, RecordIsComplete) {
+  const TempDir dir;
+  const std::string model = write_tiny_model(dir.path(), {});
+  const CommandResult result = run_quant({"bench", model, "-p", "16", "-n", "4", "-d", "0,64", "-r",
+                                          "2", "-j", "1", "-k", "turbo_kv_4b", "--json"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const nlohmann::json r = result.json();
+  EXPECT_EQ(r["key_type"], "turbo_kv_4b");
+  EXPECT_EQ(r["threads"], 1);
+  EXPECT_EQ(r["math"], "fast");
+  ASSERT_EQ(r["rows"].size(), 2u);
+  EXPECT_EQ(r["rows"][0]["depth"], 0);
+  EXPECT_EQ(r["rows"][1]["depth"], 64);
+  for (const nlohmann::json& row : r["rows"]) {
+    EXPECT_EQ(row["prompt"], 16);
+    EXPECT_EQ(row["generated"], 4);
+    EXPECT_GT(row["prefill_tokens_per_second"].get<double>(), 0.0);
+    EXPECT_GT(row["decode_tokens_per_second"].get<double>(), 0.0);
+    EXPECT_LE(row["decode_low"].get<double>(), row["decode_high"].get<double>());
+  }
+}
+
+TEST(BenchCommand, RefusesWhatTheModelCannotHold) {
+  const TempDir dir;
+  const std::string model = write_tiny_model(dir.path(), {});
+  expect_refusal(run_quant({"bench", model, "-d", "512"}), 2, {"512", "-c"});
+  expect_refusal(run_quant({"bench", model, "-p", "0", "-n", "0"}), 2, {"nothing to measure"});
+  expect_refusal(run_quant({"bench", model, "-d", "-1"}), 2, {"-1"});
+  expect_refusal(run_quant({"bench"}), 2, {"no model"});
+}
+
+}  // namespace
+}  // namespace quant::test
