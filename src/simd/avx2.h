@@ -185,9 +185,8 @@ struct Avx2 {
   // Four bytes in each lane.
   template <int Bytes>
   QUANT_SIMD I32x16 load_bytes(const uint8_t* p) {
-    int32_t lane[16] = {};
-    memcpy(lane, p, Bytes);
-    return load_i32(lane);
+    return {_mm256_set_m128i(load_some<Bytes - 16>(p + 16), load_some<Bytes>(p)),
+            _mm256_set_m128i(load_some<Bytes - 48>(p + 48), load_some<Bytes - 32>(p + 32))};
   }
   template <int Bytes>
   QUANT_SIMD I32x16 load_pieces(const uint8_t* p, size_t stride) {
@@ -290,6 +289,17 @@ struct Avx2 {
   }
   QUANT_SIMD __m256i load_256(const void* p) {
     return _mm256_loadu_si256(static_cast<const __m256i*>(p));
+  }
+  /// The first Bytes bytes of sixteen (none if Bytes <= 0), then zeros.
+  template <int Bytes>
+  QUANT_SIMD __m128i load_some(const uint8_t* p) {
+    if constexpr (Bytes <= 0) return _mm_setzero_si128();
+    if constexpr (Bytes >= 16) return load_128(p);
+    int64_t low = 0;
+    int64_t high = 0;
+    memcpy(&low, p, Bytes < 8 ? Bytes : 8);
+    if constexpr (Bytes > 8) memcpy(&high, p + 8, Bytes - 8);
+    return _mm_set_epi64x(high, low);
   }
   QUANT_SIMD void store_128(void* p, __m128i v) { _mm_storeu_si128(static_cast<__m128i*>(p), v); }
 

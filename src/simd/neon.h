@@ -232,9 +232,8 @@ struct Neon {
   // Four bytes in each lane.
   template <int Bytes>
   QUANT_SIMD I32x16 load_bytes(const uint8_t* p) {
-    int32_t lane[16] = {};
-    memcpy(lane, p, Bytes);
-    return load_i32(lane);
+    return {{load_some<Bytes>(p), load_some<Bytes - 16>(p + 16), load_some<Bytes - 32>(p + 32),
+             load_some<Bytes - 48>(p + 48)}};
   }
   template <int Bytes>
   QUANT_SIMD I32x16 load_pieces(const uint8_t* p, size_t stride) {
@@ -349,6 +348,17 @@ struct Neon {
   QUANT_SIMD U8x16 lookup_u8(U8x16 table, U8x16 index) { return vqtbl1q_u8(table, index); }
 
  private:
+  /// The first Bytes bytes of sixteen (none if Bytes <= 0), then zeros.
+  template <int Bytes>
+  QUANT_SIMD int32x4_t load_some(const uint8_t* p) {
+    if constexpr (Bytes <= 0) return vdupq_n_s32(0);
+    if constexpr (Bytes >= 16) return vreinterpretq_s32_u8(vld1q_u8(p));
+    uint64_t low = 0;
+    uint64_t high = 0;
+    memcpy(&low, p, Bytes < 8 ? Bytes : 8);
+    if constexpr (Bytes > 8) memcpy(&high, p + 8, Bytes - 8);
+    return vcombine_s32(vcreate_s32(low), vcreate_s32(high));
+  }
   QUANT_SIMD float32x4_t greater(float32x4_t a, float32x4_t b) {
     return vbslq_f32(vcgtq_f32(a, b), a, b);
   }

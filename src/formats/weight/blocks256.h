@@ -15,6 +15,7 @@ struct Block256 {
   static constexpr int kSubBlock = SubBlock;
   static constexpr bool kHasMinimum = HasMinimum;
   static constexpr int kWords = (Bytes + 63) / 64 * 16;
+  static constexpr int kWholeGroups = Bytes / 64;
 
   struct Stored {
     alignas(64) int32_t words[kWords][kPanelRows];
@@ -23,9 +24,10 @@ struct Block256 {
 
   static void load_header(const uint8_t*, int, int, Stored&) {}
   static typename S::I32x16 load_words(const uint8_t* block, int g) {
-    constexpr int kWhole = Bytes / 64;
-    if (g < kWhole) return S::template load_bytes<64>(block + 64 * g);
-    return S::template load_bytes<Bytes % 64>(block + 64 * kWhole);
+    return S::template load_bytes<64>(block + 64 * g);
+  }
+  static typename S::I32x16 load_tail(const uint8_t* block) {
+    return S::template load_bytes<Bytes % 64>(block + 64 * kWholeGroups);
   }
 };
 

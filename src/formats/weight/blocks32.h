@@ -18,6 +18,7 @@ struct Block32 {
   static constexpr int kBlocks = kTileColumns / kValues;
   static constexpr int kCodeBytes = Bytes - CodesAt;  // 16 or 32
   static constexpr int kWords = kBlocks * kCodeBytes / 4;
+  static constexpr int kWholeGroups = kWords / 16;
 
   struct Stored {
     alignas(64) int32_t words[kWords][kPanelRows];

@@ -41,8 +41,10 @@ struct Words {
 };
 
 /// Reads tiles of one format, which has
-///   load_words(blocks, g): words [16g, 16g + 16) of a row's blocks of a tile, kWords in all, in an
-///     order of its own, and load_header(blocks, n, r, stored): what does not lie in those words;
+///   load_words(blocks, g): words [16g, 16g + 16) of a row's blocks of a tile, for kWholeGroups of
+///   g,
+///     then load_tail(blocks) where kWords is more than those;
+///   load_header(blocks, n, r, stored): what does not lie in those words;
 ///   unpack(n, stored, tile), which finds each word of the sixteen rows in stored.words.
 /// Scratch is what a product keeps on its stack.
 template <class S, class Format>
@@ -94,15 +96,28 @@ struct CodePanel {
 
   static void unpack(const uint8_t* const (&blocks)[kPanelRows], int n, Scratch& scratch) {
     for (int r = 0; r < kPanelRows; ++r) Format::load_header(blocks[r], n, r, scratch.stored);
-    for (int g = 0; g < Format::kWords / 16; ++g) {
-      typename S::I32x16 words[16];
-#pragma GCC unroll 16
-      for (int r = 0; r < 16; ++r) words[r] = Format::load_words(blocks[r], g);
-      S::transpose(words);
-#pragma GCC unroll 16
-      for (int i = 0; i < 16; ++i) S::store_i32(scratch.stored.words[16 * g + i], words[i]);
+    for (int g = 0; g < Format::kWholeGroups; ++g) read_words<false>(blocks, g, scratch.stored);
+    if constexpr (Format::kWords / 16 > Format::kWholeGroups) {
+      read_words<true>(blocks, Format::kWholeGroups, scratch.stored);
     }
     Format::unpack(n, scratch.stored, scratch.tile);
+  }
+
+  template <bool Tail>
+  static void read_words(const uint8_t* const (&blocks)[kPanelRows], int g,
+                         typename Format::Stored& stored) {
+    typename S::I32x16 words[16];
+#pragma GCC unroll 16
+    for (int r = 0; r < 16; ++r) {
+      if constexpr (Tail) {
+        words[r] = Format::load_tail(blocks[r]);
+      } else {
+        words[r] = Format::load_words(blocks[r], g);
+      }
+    }
+    S::transpose(words);
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; ++i) S::store_i32(stored.words[16 * g + i], words[i]);
   }
 
   /// Fewer columns than a tile has, copied first: words are loaded as if it were a whole one.
