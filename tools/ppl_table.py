@@ -9,7 +9,7 @@ keys and values, if there is one, is that of the ratio to FP16.
 import json
 import sys
 
-COLUMNS = ["keys", "window", "values", "PPL", "Δ %", "bits K", "bits V", "cache MiB", "vs FP32", "vs FP16",
+COLUMNS = ["keys", "window", "values", "PPL", "Δ %", "bits K", "bits V", "cache bytes", "vs FP32", "vs FP16",
            "FP32 share"]
 
 
@@ -27,7 +27,7 @@ def cells(record, fp32, fp16):
         "-" if record is fp32 else f"{delta:+.2f}",
         f"{record['key_bits']:.3f}",
         f"{record['value_bits']:.3f}",
-        f"{record['kv_bytes'] / 2**20:.2f}",
+        str(record["kv_bytes"]),
         f"{fp32['kv_bytes'] / record['kv_bytes']:.2f}x",
         f"{fp16['kv_bytes'] / record['kv_bytes']:.2f}x" if fp16 else "-",
         f"{100 * record['fp32_share_mean']:.1f} %",
@@ -47,7 +47,7 @@ def main():
         padded = [text.ljust(width) if i in names else text.rjust(width)
                   for i, (text, width) in enumerate(zip(row, widths))]
         print("  ".join(padded).rstrip())
-    print("\nbits: per stored value, from allocated bytes, windows included; MiB = 2^20 bytes;"
+    print("\nbits: per value of the packed rows; cache bytes: all that was allocated, exact windows included;"
           "\nFP32 share: keys a query sees in FP32, mean over the scored tokens")
 
 
