@@ -12,6 +12,7 @@ import sys
 
 WIDTH, HEIGHT = 720, 400
 LEFT, RIGHT, TOP, BOTTOM = 70, 30, 50, 60
+LABEL = 170  # about the width of a label
 COLOURS = {"fp32": "#444444", "fp16": "#444444", "turbo_kv_4b": "#0b6e4f", "uniform_2b": "#b3541e"}
 
 
@@ -64,11 +65,18 @@ def main():
     out.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 16}" text-anchor="middle">'
                'KV cache, MiB allocated</text>')
     out.append(f'<text x="{LEFT}" y="{TOP - 8}" fill="#666666">perplexity above FP32 (square-root scale)</text>')
+    centres = [(x_at(p[0]), y_at(p[1])) for p in points]
+
+    def blocked(left, middle, labels):
+        """Whether a label that starts at left would lie on another label or on another point."""
+        return (any(abs(middle - y) < 13 and abs(left - x) < LABEL for x, y in labels)
+                or any(abs(middle - 4 - y) < 9 and 1 < x - left < LABEL for x, y in centres))
+
     taken = []
     for x, y, name, key_type in sorted(points):
         px, py = x_at(x), y_at(y)
-        ly = next(py + shift for shift in (4, -9, 17, -22, 30, -35, 43)
-                  if all(abs(py + shift - y) >= 13 or abs(px - x) >= 170 for x, y in taken))
+        ly = next(py + shift for shift in (4, -9, 17, -22, -35, -48, -61)
+                  if py + shift < HEIGHT - BOTTOM + 6 and not blocked(px, py + shift, taken))
         taken.append((px, ly))
         colour = COLOURS.get(key_type, "#2b5c9e")
         anchor, lx = ("end", px - 9) if px > WIDTH - 200 else ("start", px + 9)
