@@ -44,7 +44,7 @@ struct KvUniform {
       bottom = S::min(S::load(x + i), bottom);
     }
     const float maximum = S::reduce_max(top);
-    const float minimum = -S::reduce_max(S::sub(S::zero(), bottom));
+    const float minimum = 0.0f - S::reduce_max(S::sub(S::zero(), bottom));
     if (!KvRow<S>::put_half(out, (maximum - minimum) / static_cast<float>(kLevels))) return false;
     if (!KvRow<S>::put_half(out + 2, minimum)) return false;
     // Codes are chosen against what the decoder will read.
