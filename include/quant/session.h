@@ -82,6 +82,9 @@ class Session {
 
   const Model& model() const noexcept;
   const SessionOptions& options() const noexcept;
+  /// Which of LongRoPE's factors the session's context chose: "long" or "short"; "" without
+  /// LongRoPE.
+  std::string_view rope_factors() const noexcept;
   CacheMemory cache_memory() const noexcept;
 
  private:

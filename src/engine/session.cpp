@@ -30,6 +30,8 @@ SessionOptions checked(const Model& model, SessionOptions options) {
   }
   require(std::ranges::find(available_isas(), options.isa) != available_isas().end(),
           fmt::format("this machine cannot run {}", isa_name(options.isa)));
+  require_head_dim(options.kv.key.type, model.config().key_dim);
+  require_head_dim(options.kv.value.type, model.config().value_dim);
   options.batch = std::min(options.batch, options.context);
   return options;
 }
@@ -175,6 +177,14 @@ std::span<const float> Session::logits() {
   state.head.logits(state.transformer.linear(), state.hidden.last(n_embd).data(), 1,
                     state.last_logits.data());
   return state.last_logits;
+}
+
+std::string_view Session::rope_factors() const noexcept {
+  for (const RopeConfig& rope : state_->model->config().ropes) {
+    if (rope.scaling != RopeScaling::kLongRope) continue;
+    return uses_long_factors(rope, state_->options.context) ? "long" : "short";
+  }
+  return "";
 }
 
 CacheMemory Session::cache_memory() const noexcept {

@@ -8,6 +8,7 @@
 #include "base/splitmix64.h"
 #include "kernels/kernels.h"
 #include "quant/session.h"
+#include "support/expect_error.h"
 #include "support/paths.h"
 #include "support/reference.h"
 #include "support/tiny_model.h"
@@ -160,6 +161,26 @@ TEST(Isa, AllGiveTheSameBits) {
       }
     }
   }
+}
+
+TEST(Session, RefusesAHeadDimThatTheFormatCannotHold) {
+  const TempDir dir;
+  TinyModelSpec spec;
+  spec.head_dim = 144;  // 9·16 has no Hadamard matrix here
+  const auto model = Model::load(write_tiny_model(dir.path(), spec));
+  const KvSide plain{KvType::kFp16, 0, 0};
+  EXPECT_NO_THROW(Session(model, {.kv = {plain, plain}}));
+  const KvSide rotated{KvType::kTurboKv4b, 0, 0};
+  expect_error(ErrorKind::kModel, "144", [&] { Session(model, {.kv = {rotated, plain}}); });
+  expect_error(ErrorKind::kModel, "144", [&] { Session(model, {.kv = {plain, rotated}}); });
+}
+
+TEST(Session, TheContextChoosesLongRopeFactorsOnce) {
+  const TempDir dir;
+  const auto model = Model::load(write_tiny_model(dir.path(), tiny_spec("phi3")));
+  EXPECT_EQ(Session(model, {.context = 128}).rope_factors(), "short");
+  EXPECT_EQ(Session(model, {.context = 129}).rope_factors(), "long");
+  EXPECT_EQ(Session(sliding_model(TensorType::kF32), {}).rope_factors(), "");
 }
 
 TEST(Session, CallsMayDivideATextAnywhere) {

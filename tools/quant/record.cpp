@@ -21,28 +21,30 @@ std::size_t peak_rss_bytes() {
 Json configuration_record(const Session& session, const RunOptions& run) {
   const SessionOptions& options = session.options();
   const CacheMemory memory = session.cache_memory();
-  return {{"schema_version", 1},
-          {"version", version()},
-          {"compiler", compiler()},
-          {"cpu", cpu_name()},
-          {"isa", isa_name(options.isa)},
-          {"math", math_mode_name(options.math)},
-          {"threads", options.threads},
-          {"threads_requested", run.threads},
-          {"batch", options.batch},
-          {"model_path", run.model},
-          {"model_sha256", sha256_of_file(run.model)},
-          {"architecture", session.model().config().architecture},
-          {"key_type", kv_format_info(options.kv.key.type).name},
-          {"value_type", kv_format_info(options.kv.value.type).name},
-          {"key_window", options.kv.key.window},
-          {"value_window", options.kv.value.window},
-          {"sink", options.kv.key.sink},
-          {"key_bits", memory.key_bits},
-          {"value_bits", memory.value_bits},
-          {"kv_bytes", memory.allocated},
-          {"kv_bytes_formula", memory.formula},
-          {"kv_positions", memory.positions}};
+  Json record{{"schema_version", 1},
+              {"version", version()},
+              {"compiler", compiler()},
+              {"cpu", cpu_name()},
+              {"isa", isa_name(options.isa)},
+              {"math", math_mode_name(options.math)},
+              {"threads", options.threads},
+              {"threads_requested", run.threads},
+              {"batch", options.batch},
+              {"model_path", run.model},
+              {"model_sha256", sha256_of_file(run.model)},
+              {"architecture", session.model().config().architecture},
+              {"key_type", kv_format_info(options.kv.key.type).name},
+              {"value_type", kv_format_info(options.kv.value.type).name},
+              {"key_window", options.kv.key.window},
+              {"value_window", options.kv.value.window},
+              {"sink", options.kv.key.sink},
+              {"key_bits", memory.key_bits},
+              {"value_bits", memory.value_bits},
+              {"kv_bytes", memory.allocated},
+              {"kv_bytes_formula", memory.formula},
+              {"kv_positions", memory.positions}};
+  if (!session.rope_factors().empty()) record["rope_factors"] = session.rope_factors();
+  return record;
 }
 
 Json perplexity_record(const Session& session, const RunOptions& run, const EvalPlan& plan,
