@@ -69,18 +69,19 @@ std::string spec_name(const testing::TestParamInfo<Spec>& info) {
          std::to_string(info.param.window) + "_s" + std::to_string(info.param.sink);
 }
 
-struct Run {
+struct RunShape {
   int batch;
   int threads;
 };
-constexpr Run kAllRuns[] = {{1, 1}, {7, 1}, {64, 1}, {512, 1}, {1, 2}, {7, 2}, {64, 2}, {512, 2}};
+constexpr RunShape kAllRuns[] = {{1, 1}, {7, 1}, {64, 1}, {512, 1},
+                                 {1, 2}, {7, 2}, {64, 2}, {512, 2}};
 
 void expect_invariant(const std::shared_ptr<const Model>& model, const KvSpec& kv,
-                      const std::vector<Token>& tokens, std::span<const Run> runs = kAllRuns) {
+                      const std::vector<Token>& tokens, std::span<const RunShape> runs = kAllRuns) {
   for (const MathMode math : {MathMode::kExact, MathMode::kFast}) {
     SessionOptions options{.kv = kv, .batch = 512, .threads = 1, .math = math};
     const std::vector<double> expected = losses_of(model, options, tokens);
-    for (const Run& run : runs) {
+    for (const RunShape& run : runs) {
       options.batch = run.batch;
       options.threads = run.threads;
       EXPECT_EQ(losses_of(model, options, tokens), expected)
@@ -109,7 +110,7 @@ TEST(Invariance, DifferentSidesTogether) {
 TEST(Invariance, ShortWindowsOnReferenceModels) {
   const std::filesystem::path index = shared_dir() / "ref" / "tiny" / "tiny.json";
   QUANT_REQUIRE_PATH(index);
-  constexpr Run kSomeRuns[] = {{7, 1}, {1, 2}};
+  constexpr RunShape kSomeRuns[] = {{7, 1}, {1, 2}};
   for (const LogitReference& reference : read_references(index)) {
     const auto model = Model::load(reference.model.string());
     for (const int window : {16, 40}) {
@@ -178,8 +179,8 @@ TEST(Session, RefusesAHeadDimThatTheFormatCannotHold) {
 TEST(Session, TheContextChoosesLongRopeFactorsOnce) {
   const TempDir dir;
   const auto model = Model::load(write_tiny_model(dir.path(), tiny_spec("phi3")));
-  EXPECT_EQ(Session(model, {.context = 128}).rope_factors(), "short");
-  EXPECT_EQ(Session(model, {.context = 129}).rope_factors(), "long");
+  EXPECT_EQ(Session(model, {.kv = {}, .context = 128}).rope_factors(), "short");
+  EXPECT_EQ(Session(model, {.kv = {}, .context = 129}).rope_factors(), "long");
   EXPECT_EQ(Session(sliding_model(TensorType::kF32), {}).rope_factors(), "");
 }
 
