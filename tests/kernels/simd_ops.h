@@ -151,6 +151,21 @@ struct SimdOps {
   static void store_i8(In in, Out out) {
     S::store_i8(reinterpret_cast<int8_t*>(out.bytes + 1), i(in, 0));
   }
+  static void load_bytes(In in, Out out) {
+    put_i32(out, S::template load_bytes<1>(in.bytes + 1), 0);
+    put_i32(out, S::template load_bytes<7>(in.bytes + 1), 1);
+    put_i32(out, S::template load_bytes<8>(in.bytes + 1), 2);
+    put_i32(out, S::template load_bytes<9>(in.bytes + 1), 3);
+    put_i32(out, S::template load_bytes<16>(in.bytes + 1), 4);
+    put_i32(out, S::template load_bytes<22>(in.bytes + 1), 5);
+    put_i32(out, S::template load_bytes<34>(in.bytes + 1), 6);
+    put_i32(out, S::template load_bytes<63>(in.bytes + 1), 7);
+    put_i32(out, S::template load_bytes<64>(in.bytes + 1), 8);
+  }
+  static void load_pieces(In in, Out out) {
+    put_i32(out, S::template load_pieces<16>(in.bytes + 1, 50), 0);
+    put_i32(out, S::template load_pieces<32>(in.bytes + 1, 101), 1);
+  }
   static void byte_bits(In in, Out out) {
     put_i32(out, S::template byte_bits<0, 8, 0>(i(in, 0)), 0);
     put_i32(out, S::template byte_bits<0, 4, 0>(i(in, 0)), 1);
@@ -188,6 +203,19 @@ struct SimdOps {
     for (int n = 0; n < 3; ++n) {
       const auto weights = S::dot_weights(reinterpret_cast<const int8_t*>(in.bytes + 64 * n));
       acc = S::dot4(acc, weights, in.x + 4 * n);
+    }
+    put_i32(out, acc);
+  }
+  /// Weights in [0, 127], promised not to be negative.
+  static void dot4_unsigned(In in, Out out) {
+    int8_t weights[192];
+    for (int n = 0; n < 192; ++n) weights[n] = static_cast<int8_t>(in.bytes[n] & 0x7f);
+    int32_t sum = 0;
+    for (int n = 0; n < 12; ++n) sum += in.x[n];
+    I acc = S::template dot_start<false>(sum);
+    for (int n = 0; n < 3; ++n) {
+      const auto four = S::template dot_weights<false>(weights + 64 * n);
+      acc = S::template dot4<false>(acc, four, in.x + 4 * n);
     }
     put_i32(out, acc);
   }
@@ -243,6 +271,8 @@ struct SimdOps {
       {"unpack", SimdDomain::kAny, unpack},
       {"load_i8", SimdDomain::kAny, load_i8},
       {"store_i8", SimdDomain::kAny, store_i8},
+      {"load_bytes", SimdDomain::kAny, load_bytes},
+      {"load_pieces", SimdDomain::kAny, load_pieces},
       {"byte_bits", SimdDomain::kAny, byte_bits},
       {"bits_to_bytes", SimdDomain::kAny, bits_to_bytes},
       {"sub_bytes", SimdDomain::kAny, sub_bytes},
@@ -250,6 +280,7 @@ struct SimdOps {
       {"signed_byte", SimdDomain::kAny, signed_byte},
       {"half_of", SimdDomain::kAny, half_of},
       {"dot4", SimdDomain::kDotProducts, dot4},
+      {"dot4_unsigned", SimdDomain::kDotProducts, dot4_unsigned},
       {"and_u8", SimdDomain::kAny, and_u8},
       {"or_u8", SimdDomain::kAny, or_u8},
       {"sub_u8", SimdDomain::kAny, sub_u8},

@@ -104,7 +104,7 @@ SimdInput random_input(SimdDomain domain, SplitMix64& random) {
   for (std::uint8_t& byte : in.bytes) {
     byte = static_cast<std::uint8_t>(random.next());
     if (domain == SimdDomain::kIndices) byte &= 15;
-    if (domain == SimdDomain::kDotProducts && extreme) byte = 0x80;
+    if (domain == SimdDomain::kDotProducts && extreme) byte = random.below(4) == 0 ? 0x7f : 0x80;
   }
   for (std::int8_t& x : in.x) {
     x = static_cast<std::int8_t>(static_cast<int>(random.below(255)) - 127);
