@@ -103,6 +103,8 @@ struct CodePanel {
     Format::unpack(n, scratch.stored, scratch.tile);
   }
 
+  // Not one loop with a branch for the tail: there GCC 12 at -O2 mixed up the AVX2 registers of the
+  // two ways to load sixteen rows.
   template <bool Tail>
   static void read_words(const uint8_t* const (&blocks)[kPanelRows], int g,
                          typename Format::Stored& stored) {

@@ -8,24 +8,27 @@ namespace quant {
 template <class S>
 struct WeightF32 {
   static constexpr TensorType kType = TensorType::kF32;
-  static typename S::F32x16 load(const uint8_t* row, int64_t k) {
-    return S::load(reinterpret_cast<const float*>(row + 4 * k));
+  static constexpr int kBytes = 4;
+  static typename S::F32x16 load(const uint8_t* p) {
+    return S::load(reinterpret_cast<const float*>(p));
   }
 };
 
 template <class S>
 struct WeightF16 {
   static constexpr TensorType kType = TensorType::kF16;
-  static typename S::F32x16 load(const uint8_t* row, int64_t k) {
-    return S::load_half(reinterpret_cast<const uint16_t*>(row + 2 * k));
+  static constexpr int kBytes = 2;
+  static typename S::F32x16 load(const uint8_t* p) {
+    return S::load_half(reinterpret_cast<const uint16_t*>(p));
   }
 };
 
 template <class S>
 struct WeightBf16 {
   static constexpr TensorType kType = TensorType::kBF16;
-  static typename S::F32x16 load(const uint8_t* row, int64_t k) {
-    return S::load_bfloat(reinterpret_cast<const uint16_t*>(row + 2 * k));
+  static constexpr int kBytes = 2;
+  static typename S::F32x16 load(const uint8_t* p) {
+    return S::load_bfloat(reinterpret_cast<const uint16_t*>(p));
   }
 };
 
@@ -41,7 +44,10 @@ struct FloatPanel {
 #pragma GCC unroll 16
       for (int r = 0; r < 16; ++r) {
         const int row = r < n_rows ? r : n_rows - 1;
-        block[r] = Format::load(rows + static_cast<size_t>(row) * row_bytes, begin + k);
+        const uint8_t* from =
+            rows + static_cast<size_t>(row) * row_bytes + (begin + k) * Format::kBytes;
+        __builtin_prefetch(from + kPanelRows * row_bytes, 0, 2);  // the next panel, as in CodePanel
+        block[r] = Format::load(from);
       }
       S::transpose(block);
 #pragma GCC unroll 16

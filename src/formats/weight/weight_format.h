@@ -1,11 +1,11 @@
 // What a weight format is to the rest of the engine: products of stored rows, one set an ISA.
 //
-// A quantized format is a class template on the ISA tag (formats/weight/NAME.h) with
-//   kType; kValues and kBytes of a block; kSubBlock, 16 or 32 values that share a scale;
-//   kHasMinimum; decode(block, codes[kValues], scale[], minimum[]).
-// A value is scale·code (+ minimum), each rounded: this is the format's FP32 value, and the int8
-// codes are what products with int8 inputs use. A format that stores floats has kType and load(p,
-// k) instead. weight/kernels.h derives the functions below from either.
+// A quantized format is a class template on the ISA tag (formats/weight/blocks*.h) with kType,
+// kValues and kBytes of a block, kSubBlock (16 or 32 values that share a scale), kHasMinimum, and
+// the functions that CodePanel (code_tile.h) lists. A value is scale·code (+ minimum), one
+// rounding: this is the format's FP32 value, and the int8 codes are what products with int8 inputs
+// use; codes of formats with minimums are never negative. A format that stores floats has kType,
+// kBytes of a value, and load (plain.h). weight/kernels.h derives the functions below from either.
 #pragma once
 
 #include <cstddef>
