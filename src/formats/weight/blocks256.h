@@ -15,7 +15,7 @@ struct Block256 {
   static constexpr int kSubBlock = SubBlock;
   static constexpr bool kHasMinimum = HasMinimum;
   static constexpr int kWords = (Bytes + 63) / 64 * 16;
-  static constexpr int kWholeGroups = Bytes / 64;
+  static constexpr bool kHasTail = Bytes % 64 != 0;
 
   struct Stored {
     alignas(64) int32_t words[kWords][kPanelRows];
@@ -23,11 +23,12 @@ struct Block256 {
   using Tile = CodeTile<SubBlock>;
 
   static void load_header(const uint8_t*, int, int, Stored&) {}
+  static constexpr int groups(int) { return Bytes / 64; }
   static typename S::I32x16 load_words(const uint8_t* block, int g) {
     return S::template load_bytes<64>(block + 64 * g);
   }
   static typename S::I32x16 load_tail(const uint8_t* block) {
-    return S::template load_bytes<Bytes % 64>(block + 64 * kWholeGroups);
+    return S::template load_bytes<Bytes % 64>(block + Bytes / 64 * 64);
   }
 };
 

@@ -18,7 +18,7 @@ struct Block32 {
   static constexpr int kBlocks = kTileColumns / kValues;
   static constexpr int kCodeBytes = Bytes - CodesAt;  // 16 or 32
   static constexpr int kWords = kBlocks * kCodeBytes / 4;
-  static constexpr int kWholeGroups = kWords / 16;
+  static constexpr bool kHasTail = false;
 
   struct Stored {
     alignas(64) int32_t words[kWords][kPanelRows];
@@ -32,6 +32,7 @@ struct Block32 {
       if constexpr (FifthBitsAt > 0) memcpy(&stored.fifth_bits[b][r], block + FifthBitsAt, 4);
     }
   }
+  static constexpr int groups(int n) { return (n / kValues * kCodeBytes + 63) / 64; }
   static typename S::I32x16 load_words(const uint8_t* block, int g) {
     return S::template load_pieces<kCodeBytes>(block + g * (64 / kCodeBytes) * kBytes + CodesAt,
                                                kBytes);

@@ -41,9 +41,8 @@ struct Words {
 };
 
 /// Reads tiles of one format, which has
-///   load_words(blocks, g): words [16g, 16g + 16) of a row's blocks of a tile, for kWholeGroups of
-///   g,
-///     then load_tail(blocks) where kWords is more than those;
+///   load_words(blocks, g): words [16g, 16g + 16) of a row's blocks of a tile, for groups(n) of g,
+///     then load_tail(blocks) if kHasTail;
 ///   load_header(blocks, n, r, stored): what does not lie in those words;
 ///   unpack(n, stored, tile), which finds each word of the sixteen rows in stored.words.
 /// Scratch is what a product keeps on its stack.
@@ -58,7 +57,10 @@ struct CodePanel {
   /// Columns [begin, begin + n) of n_rows rows; lanes beyond n_rows repeat the last row.
   static void read(const uint8_t* rows, size_t row_bytes, int n_rows, int64_t begin, int n,
                    Scratch& scratch) {
+    const int bytes = n / Format::kValues * Format::kBytes;
+    const uint8_t* end = rows + static_cast<size_t>(n_rows) * row_bytes;
     const uint8_t* blocks[kPanelRows];
+    uint8_t copies[kPanelRows][kTileBytes];
     for (int r = 0; r < kPanelRows; ++r) {
       const int row = r < n_rows ? r : n_rows - 1;
       blocks[r] =
@@ -66,15 +68,20 @@ struct CodePanel {
       // The next panel, far enough ahead for memory: sixteen interleaved rows are a pattern that
       // processors do not foresee (Zen 4: one input on 12 MB of Q4_1 takes less than half the
       // time).
-      for (int at = 0; at < n / Format::kValues * Format::kBytes; at += 64) {
+      for (int at = 0; at < bytes; at += 64) {
         __builtin_prefetch(blocks[r] + kPanelRows * row_bytes + at, 0, 2);
       }
+      // Words are loaded as if the tile were whole, which must not pass the end of the rows.
+      if (end - blocks[r] < kTileBytes) {
+        memcpy(copies[r], blocks[r], static_cast<size_t>(bytes));
+        memset(copies[r] + bytes, 0, static_cast<size_t>(kTileBytes - bytes));
+        blocks[r] = copies[r];
+      }
     }
-    if (n == kTileColumns) {
-      unpack(blocks, n, scratch);
-    } else {
-      read_short(blocks, n, scratch);
-    }
+    for (int r = 0; r < kPanelRows; ++r) Format::load_header(blocks[r], n, r, scratch.stored);
+    for (int g = 0; g < Format::groups(n); ++g) read_words<false>(blocks, g, scratch.stored);
+    if constexpr (Format::kHasTail) read_words<true>(blocks, Format::groups(n), scratch.stored);
+    Format::unpack(n, scratch.stored, scratch.tile);
   }
 
   /// The same as FP32: out[k][r].
@@ -94,15 +101,6 @@ struct CodePanel {
  private:
   static constexpr int kTileBytes = kTileColumns / Format::kValues * Format::kBytes;
 
-  static void unpack(const uint8_t* const (&blocks)[kPanelRows], int n, Scratch& scratch) {
-    for (int r = 0; r < kPanelRows; ++r) Format::load_header(blocks[r], n, r, scratch.stored);
-    for (int g = 0; g < Format::kWholeGroups; ++g) read_words<false>(blocks, g, scratch.stored);
-    if constexpr (Format::kWords / 16 > Format::kWholeGroups) {
-      read_words<true>(blocks, Format::kWholeGroups, scratch.stored);
-    }
-    Format::unpack(n, scratch.stored, scratch.tile);
-  }
-
   // Not one loop with a branch for the tail: there GCC 12 at -O2 mixed up the AVX2 registers of the
   // two ways to load sixteen rows.
   template <bool Tail>
@@ -120,17 +118,6 @@ struct CodePanel {
     S::transpose(words);
 #pragma GCC unroll 16
     for (int i = 0; i < 16; ++i) S::store_i32(stored.words[16 * g + i], words[i]);
-  }
-
-  /// Fewer columns than a tile has, copied first: words are loaded as if it were a whole one.
-  static void read_short(const uint8_t* const (&blocks)[kPanelRows], int n, Scratch& scratch) {
-    uint8_t copy[kPanelRows][kTileBytes] = {};
-    const uint8_t* copies[kPanelRows];
-    for (int r = 0; r < kPanelRows; ++r) {
-      memcpy(copy[r], blocks[r], static_cast<size_t>(n / Format::kValues * Format::kBytes));
-      copies[r] = copy[r];
-    }
-    unpack(copies, n, scratch);
   }
 
   template <int Index>
