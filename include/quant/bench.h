@@ -40,7 +40,7 @@ struct BenchResult {
   double prefill_products;          ///< multiply-adds with weights for one token of prefill
 };
 
-/// Called before each timed piece with a short name of it.
+/// Called after each round of repetitions.
 using BenchProgress = std::function<void(int done, int total)>;
 
 /// Fills the cache with `depth` tokens once and comes back to that place for every repetition. The

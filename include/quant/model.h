@@ -97,8 +97,9 @@ class Model {
   const ModelConfig& config() const noexcept { return config_; }
   const Tokenizer& tokenizer() const noexcept { return *tokenizer_; }
   const ModelWeights& weights() const noexcept { return *weights_; }
-  const GgufFile& file() const noexcept { return *file_; }
   const std::string& path() const noexcept { return path_; }
+  /// The files it was loaded from: several if the model is split.
+  std::vector<std::string> paths() const;
   /// Bytes of tensor data in the file(s).
   std::uint64_t weight_bytes() const noexcept;
   /// Number of weights.

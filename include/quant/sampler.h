@@ -19,7 +19,7 @@ struct SamplerOptions {
   std::uint64_t seed = 0;
 };
 
-/// Deterministic for a seed on every machine. Filters apply in the order penalty, top-k, top-p,
+/// Deterministic for a seed. Filters apply in the order penalty, top-k, top-p,
 /// min-p, temperature, as llama.cpp's default chain does.
 class Sampler {
  public:

@@ -69,7 +69,8 @@ class Session {
   std::int64_t position() const noexcept;
 
   /// Appends tokens. Throws Error(kUsage) beyond the context, Error(kEvaluation) if a key or value
-  /// is not finite or does not fit the format (named by layer and position).
+  /// is not finite or does not fit the format (named by layer and position); only reset() and
+  /// rewind() are possible then.
   void append(std::span<const Token> tokens);
   /// The same, and for each i with targets[i] >= 0 the loss of targets[i] after tokens[i];
   /// losses[i] of other i is left alone. Holds no more logits than a tile of the vocabulary.

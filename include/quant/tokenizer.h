@@ -39,6 +39,9 @@ class Tokenizer {
   std::optional<Token> eos() const noexcept { return eos_; }
   bool add_bos() const noexcept { return add_bos_; }
   bool add_eos() const noexcept { return add_eos_; }
+  /// What stands in front of a text and behind it, where the file asks for BOS and EOS.
+  std::optional<Token> prefix() const noexcept { return add_bos_ ? bos_ : std::nullopt; }
+  std::optional<Token> suffix() const noexcept { return add_eos_ ? eos_ : std::nullopt; }
   /// Whether generation ends at this token (EOS, EOT, end of message, by id or by known text).
   bool is_end_of_generation(Token token) const noexcept;
   /// "gpt2" or "llama", and the pre-tokenizer's name ("" for SPM).

@@ -13,9 +13,10 @@ void parallel_for(int threads, std::int64_t tasks, const Body& body) noexcept;
 
 }  // namespace quant
 
-#ifdef _OPENMP
-#include <omp.h>
+#ifndef _OPENMP
+#error "quant needs OpenMP: compile with -fopenmp"
 #endif
+#include <omp.h>
 
 namespace quant {
 
@@ -25,12 +26,10 @@ void parallel_for(int threads, std::int64_t tasks, const Body& body) noexcept {
     for (std::int64_t task = 0; task < tasks; ++task) body(task, 0);
     return;
   }
-#ifdef _OPENMP
   // Small shares handed out on demand: a core that the machine takes away delays only one of them.
   const std::int64_t share = tasks / (static_cast<std::int64_t>(threads) * 8) + 1;
 #pragma omp parallel for num_threads(threads) schedule(dynamic, share)
   for (std::int64_t task = 0; task < tasks; ++task) body(task, omp_get_thread_num());
-#endif
 }
 
 }  // namespace quant

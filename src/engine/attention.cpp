@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/parallel.h"
+#include "base/to_size.h"
 
 namespace quant {
 namespace {
@@ -12,8 +13,6 @@ namespace {
 constexpr float kMasked = -std::numeric_limits<float>::infinity();
 /// Query rows that share a decode of a tile. More would push scores out of the L2 cache.
 constexpr int kBlockRows = 48;
-
-std::size_t to_size(std::int64_t n) { return static_cast<std::size_t>(n); }
 
 /// The smallest range that holds the given range of every view, clipped to the chunk.
 template <class Range>
@@ -69,8 +68,8 @@ Attention::Attention(const ModelConfig& config, const Kernels& kernels, int thre
     work.packed_queries = AlignedBuffer<float>(rows * to_size(key_dim_));
     work.scores = AlignedBuffer<float>(rows * kChunk);
     work.exact_scores = AlignedBuffer<float>(rows * kChunk);
-    work.part = AlignedBuffer<float>(part_floats());
-    work.merged = AlignedBuffer<float>(part_floats());
+    work.part = AlignedBuffer<float>(part_floats(block_tokens_ * group_));
+    work.merged = AlignedBuffer<float>(part_floats(block_tokens_ * group_));
     // Places of a chunk that no query sees are masked, but only after they were computed with.
     std::fill_n(work.scores.data(), work.scores.size(), 0.0f);
     std::fill_n(work.exact_scores.data(), work.exact_scores.size(), 0.0f);
@@ -79,14 +78,19 @@ Attention::Attention(const ModelConfig& config, const Kernels& kernels, int thre
   }
 }
 
-std::size_t Attention::part_floats() const noexcept {
-  return to_size(block_tokens_) * to_size(group_) * to_size(2 + 2 * value_dim_);
+std::size_t Attention::part_floats(int rows) const noexcept {
+  return to_size(rows) * to_size(2 + 2 * value_dim_);
 }
 
-Attention::Part Attention::part_in(float* memory) const noexcept {
-  const std::size_t rows = to_size(block_tokens_) * to_size(group_);
+Attention::Part Attention::part_in(float* memory, int rows) const noexcept {
   float* packed = memory + 2 * rows;
-  return {memory, memory + rows, packed, packed + rows * to_size(value_dim_)};
+  return {memory, memory + rows, packed, packed + to_size(rows) * to_size(value_dim_)};
+}
+
+void Attention::reserve(std::int64_t positions) {
+  if (threads_ == 1) return;
+  const std::size_t parts = to_size(n_kv_heads_) * to_size(positions / kChunk + 1);
+  split_parts_ = AlignedBuffer<float>(parts * part_floats(group_));
 }
 
 void Attention::operator()(const KvStore& keys, const KvStore& values,
@@ -95,8 +99,8 @@ void Attention::operator()(const KvStore& keys, const KvStore& values,
                     kv_kernels(kernels_, values.side().type), batch};
   const int blocks_a_head = (batch.n_tokens + block_tokens_ - 1) / block_tokens_;
   const int blocks = blocks_a_head * n_kv_heads_;
-  if (blocks_a_head == 1 && threads_ > 1) {
-    attend_split(layer, blocks);
+  if (batch.n_tokens == 1 && threads_ > 1) {
+    attend_split(layer);
     return;
   }
   parallel_for(threads_, blocks, [&](std::int64_t index, int thread) {
@@ -121,9 +125,9 @@ PositionRange Attention::chunks_of(const Layer& layer, const Block& block) const
 void Attention::attend_whole(const Layer& layer, const Block& block,
                              Workspace& work) const noexcept {
   prepare(layer, block, work);
-  const Part part = part_in(work.part.data());
-  const Part merged = part_in(work.merged.data());
   const int rows = block.count * group_;
+  const Part part = part_in(work.part.data(), rows);
+  const Part merged = part_in(work.merged.data(), rows);
   clear(merged, rows);
   const PositionRange chunks = chunks_of(layer, block);
   for (std::int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
@@ -133,30 +137,27 @@ void Attention::attend_whole(const Layer& layer, const Block& block,
   finish(layer, block, merged);
 }
 
-/// Few queries: threads share out the chunks as well. The parts are merged afterwards in the same
-/// order and with the same arithmetic as in attend_whole.
-void Attention::attend_split(const Layer& layer, int blocks) noexcept {
-  const PositionRange chunks = chunks_of(layer, block_at(0, 1, layer.batch.n_tokens));
+/// A single token: threads share out the chunks of each head as well. The parts are merged
+/// afterwards in the same order and with the same arithmetic as in attend_whole.
+void Attention::attend_split(const Layer& layer) noexcept {
+  const PositionRange chunks = chunks_of(layer, {0, 0, 1});
   const std::int64_t n_chunks = chunks.end - chunks.begin;
-  const std::size_t needed = to_size(blocks * n_chunks) * part_floats();
-  if (split_parts_.size() < needed) split_parts_ = AlignedBuffer<float>(needed + needed / 2);
-  parallel_for(threads_, blocks * n_chunks, [&](std::int64_t index, int thread) {
+  const auto part_at = [&](std::int64_t index) {
+    return part_in(split_parts_.data() + to_size(index) * part_floats(group_), group_);
+  };
+  parallel_for(threads_, n_kv_heads_ * n_chunks, [&](std::int64_t index, int thread) {
     Workspace& work = workspaces_[to_size(thread)];
-    const Block block = block_at(index / n_chunks, 1, layer.batch.n_tokens);
+    const Block block{static_cast<int>(index / n_chunks), 0, 1};
     prepare(layer, block, work);
-    attend_chunk(layer, block, chunks.begin + index % n_chunks, work,
-                 part_in(split_parts_.data() + to_size(index) * part_floats()));
+    attend_chunk(layer, block, chunks.begin + index % n_chunks, work, part_at(index));
   });
-  parallel_for(threads_, blocks, [&](std::int64_t index, int thread) {
-    const Block block = block_at(index, 1, layer.batch.n_tokens);
-    const Part merged = part_in(workspaces_[to_size(thread)].merged.data());
-    const int rows = block.count * group_;
-    clear(merged, rows);
+  parallel_for(threads_, n_kv_heads_, [&](std::int64_t head, int thread) {
+    const Part merged = part_in(workspaces_[to_size(thread)].merged.data(), group_);
+    clear(merged, group_);
     for (std::int64_t chunk = 0; chunk < n_chunks; ++chunk) {
-      const std::size_t at = to_size(index * n_chunks + chunk) * part_floats();
-      merge(merged, part_in(split_parts_.data() + at), rows);
+      merge(merged, part_at(head * n_chunks + chunk), group_);
     }
-    finish(layer, block, merged);
+    finish(layer, {static_cast<int>(head), 0, 1}, merged);
   });
 }
 

@@ -33,6 +33,8 @@ class Attention {
 
   Attention(const ModelConfig& config, const Kernels& kernels, int threads, int max_batch);
 
+  /// Makes room for the parts of a single token's chunks when [0, positions) is full.
+  void reserve(std::int64_t positions);
   /// The batch's keys and values must be encoded in the stores already.
   void operator()(const KvStore& keys, const KvStore& values, const AttentionBatch& batch) noexcept;
 
@@ -73,7 +75,7 @@ class Attention {
   PositionRange chunks_of(const Layer& layer, const Block& block) const noexcept;
   void prepare(const Layer& layer, const Block& block, Workspace& work) const noexcept;
   void attend_whole(const Layer& layer, const Block& block, Workspace& work) const noexcept;
-  void attend_split(const Layer& layer, int blocks) noexcept;
+  void attend_split(const Layer& layer) noexcept;
   void attend_chunk(const Layer& layer, const Block& block, std::int64_t chunk, Workspace& work,
                     const Part& part) const noexcept;
   void score_chunk(const Layer& layer, const Block& block, PositionRange chunk,
@@ -85,8 +87,8 @@ class Attention {
   void merge(const Part& merged, const Part& part, int rows) const noexcept;
   void finish(const Layer& layer, const Block& block, const Part& merged) const noexcept;
   void clear(const Part& part, int rows) const noexcept;
-  Part part_in(float* memory) const noexcept;
-  std::size_t part_floats() const noexcept;
+  Part part_in(float* memory, int rows) const noexcept;
+  std::size_t part_floats(int rows) const noexcept;
 
   const Kernels& kernels_;
   int threads_;

@@ -3,14 +3,9 @@
 #include <algorithm>
 
 #include "base/parallel.h"
+#include "base/to_size.h"
 
 namespace quant {
-namespace {
-
-std::size_t to_size(std::int64_t n) { return static_cast<std::size_t>(n); }
-
-}  // namespace
-
 Linear::Linear(const Kernels& kernels, MathMode math, int threads, int max_batch,
                std::int64_t max_cols)
     : kernels_(kernels), math_(math), threads_(threads) {

@@ -32,7 +32,7 @@ class Linear {
   std::int64_t cols_ = 0;
   AlignedBuffer<std::int8_t> q_;     // [m][cols]
   AlignedBuffer<float> scale_;       // [m][cols / 32]
-  AlignedBuffer<std::int32_t> sum_;  // [m][cols / kInt8SumValues]
+  AlignedBuffer<std::int32_t> sum_;  // [m][cols / kInt8SumBlock]
 };
 
 }  // namespace quant

@@ -25,8 +25,10 @@ class OutputHead {
               std::span<TokenLoss> losses);
 
  private:
-  void tile(const Linear& linear, std::int64_t first_row, int n_rows, int first, int count,
-            float* out, std::size_t out_stride) const noexcept;
+  template <class Visit>
+  void for_each_tile(const Linear& linear, int first, int count, const Visit& visit) noexcept;
+  std::int64_t n_tiles() const noexcept;
+  TokenLoss merged_loss(int row, Token target, float target_logit) const;
 
   const ModelConfig& config_;
   const Matrix& output_;

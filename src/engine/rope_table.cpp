@@ -50,12 +50,13 @@ RopeTable::RopeTable(const RopeConfig& config, std::int64_t context)
                                            ? config.freq_factors
                                        : uses_long_factors(config, context) ? config.long_factors
                                                                             : config.short_factors;
+  const YarnRamp ramp(config);
   frequencies_.resize(static_cast<std::size_t>(half_));
   for (int i = 0; i < half_; ++i) {
     double frequency = std::pow(config.base, -2.0 * i / config.n_rot);
     if (!divisors.empty()) frequency /= static_cast<double>(divisors[static_cast<std::size_t>(i)]);
     const double keep =
-        config.scaling == RopeScaling::kYarn ? YarnRamp(config)(i) * config.yarn_ext_factor : 0.0;
+        config.scaling == RopeScaling::kYarn ? ramp(i) * config.yarn_ext_factor : 0.0;
     frequency *= keep + (1.0 - keep) / config.factor;
     frequencies_[static_cast<std::size_t>(i)] = frequency;
   }

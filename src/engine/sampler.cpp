@@ -21,8 +21,8 @@ Sampler::Sampler(const SamplerOptions& options) : options_(options), state_(opti
   require(options.top_k >= 0, "--top-k must be 0 or more");
   require(options.top_p > 0.0f && options.top_p <= 1.0f, "--top-p must be in (0, 1]");
   require(options.min_p >= 0.0f && options.min_p <= 1.0f, "--min-p must be in [0, 1]");
-  require(options.repeat_penalty > 0.0f && std::isfinite(options.repeat_penalty),
-          "--repeat-penalty must be positive");
+  require(options.repeat_penalty >= 0.01f && options.repeat_penalty <= 100.0f,
+          "--repeat-penalty must be in [0.01, 100]");
 }
 
 Token Sampler::sample(std::span<const float> logits, std::span<const Token> history) {

@@ -66,6 +66,10 @@ struct Session::State {
   }
 
   void check(std::span<const Token> tokens) const {
+    if (refused) {
+      throw Error(ErrorKind::kUsage,
+                  "a row was refused in the middle of a batch: reset or rewind the session first");
+    }
     const std::int64_t end = position + static_cast<std::int64_t>(tokens.size());
     if (end > options.context) {
       throw Error(ErrorKind::kUsage,
@@ -91,7 +95,10 @@ struct Session::State {
     for (std::size_t first = 0; first < tokens.size();) {
       const std::size_t n =
           std::min(tokens.size() - first, static_cast<std::size_t>(options.batch));
+      // Layers before one that refuses a row have taken the batch in already.
+      refused = true;
       hidden = transformer.forward(tokens.subspan(first, n), position, cache);
+      refused = false;
       position += static_cast<std::int64_t>(n);
       visit(first, hidden.data(), n);
       first += n;
@@ -105,6 +112,7 @@ struct Session::State {
   OutputHead head;
   std::int64_t position = 0;
   std::int64_t reserved = 0;
+  bool refused = false;
   std::span<const float> hidden;   // [last batch][n_embd]
   std::vector<float> last_logits;  // [n_vocab]
 };
@@ -117,6 +125,7 @@ Session& Session::operator=(Session&&) noexcept = default;
 
 void Session::reset() noexcept {
   state_->position = 0;
+  state_->refused = false;
   state_->hidden = {};
 }
 
@@ -138,6 +147,7 @@ Session::Mark Session::mark() const {
 void Session::rewind(const Mark& mark) noexcept {
   state_->cache.rewind(mark.contents_->cache);
   state_->position = mark.contents_->position;
+  state_->refused = false;
   state_->hidden = {};
 }
 
@@ -151,6 +161,12 @@ void Session::append(std::span<const Token> tokens) {
 
 void Session::append(std::span<const Token> tokens, std::span<const Token> targets,
                      std::span<TokenLoss> losses) {
+  const Token n_vocab = state_->model->config().n_vocab;
+  if (targets.size() != tokens.size() || losses.size() != tokens.size() ||
+      std::ranges::any_of(targets, [=](Token t) { return t >= n_vocab; })) {
+    throw Error(ErrorKind::kUsage,
+                "every token needs a target of the vocabulary, or none, and a loss");
+  }
   state_->run(tokens, [&](std::size_t first, const float* hidden, std::size_t n) {
     state_->head.losses(state_->transformer.linear(), hidden, targets.subspan(first, n),
                         losses.subspan(first, n));

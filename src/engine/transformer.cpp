@@ -7,12 +7,11 @@
 #include <cstring>
 
 #include "base/parallel.h"
+#include "base/to_size.h"
 #include "quant/error.h"
 
 namespace quant {
 namespace {
-
-std::size_t to_size(std::int64_t n) { return static_cast<std::size_t>(n); }
 
 std::int64_t longest_row(const ModelConfig& config) {
   return std::max({config.n_embd, config.n_ff, config.n_heads * config.value_dim});
@@ -34,6 +33,7 @@ Transformer::Transformer(const Model& model, const SessionOptions& options)
 
 void Transformer::reserve(std::int64_t positions) {
   for (RopeTable& rope : ropes_) rope.reserve(positions);
+  attention_.reserve(positions);
 }
 
 std::span<const float> Transformer::forward(std::span<const Token> tokens,

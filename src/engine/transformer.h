@@ -21,7 +21,7 @@ class Transformer {
   /// options must be complete: context, batch and threads set.
   Transformer(const Model& model, const SessionOptions& options);
 
-  /// Makes the rotations of positions [0, positions) available.
+  /// Makes ready for positions [0, positions).
   void reserve(std::int64_t positions);
   /// Runs tokens (at most options.batch) at positions first_position… through all layers and the
   /// final norm, appending to the cache. Returns [tokens][n_embd], valid until the next call.

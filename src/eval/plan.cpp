@@ -65,8 +65,9 @@ void plan_llamacpp(const Text& text, EvalPlan& plan) {
 void plan_strided(const Text& text, int stride, EvalPlan& plan) {
   const std::int64_t room = text.room(plan.context);
   const std::int64_t prefix = static_cast<std::int64_t>(text.prefix.size());
-  if (stride > room) {
-    refuse(fmt::format("a stride of {} skips tokens in a context of {}", stride, plan.context));
+  if (stride >= plan.context) {
+    refuse(fmt::format("a stride of {} leaves a context of {} nothing to look back on", stride,
+                       plan.context));
   }
   std::int64_t scored = 0;
   for (std::int64_t begin = 0;; begin += stride) {
@@ -135,7 +136,7 @@ EvalPlan plan_evaluation(const Model& model, std::span<const Token> tokens,
                          const PlanOptions& options) {
   const Tokenizer& tokenizer = model.tokenizer();
   Text text{tokens, {}};
-  if (tokenizer.add_bos() && tokenizer.bos().has_value()) text.prefix.push_back(*tokenizer.bos());
+  if (const std::optional<Token> bos = tokenizer.prefix()) text.prefix.push_back(*bos);
   const std::int64_t whole = text.size() + static_cast<std::int64_t>(text.prefix.size());
   if (tokens.empty() || whole < 2) {
     refuse("the text is too short: perplexity needs at least 2 tokens");
@@ -179,6 +180,9 @@ EvalPlan plan_evaluation(const Model& model, std::span<const Token> tokens,
                      : n - static_cast<std::int64_t>(text.prefix.size());
     }
     plan.dropped_tokens = text.size() - covered;
+  }
+  if (plan.scored_tokens() == 0) {
+    refuse(fmt::format("a context of {} tokens scores nothing", plan.context));
   }
   std::size_t context = 0;
   for (const EvalWindow& w : plan.windows) context = std::max(context, w.tokens.size());

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/to_size.h"
+
 namespace quant {
 namespace {
 
 constexpr std::int64_t kRingGrain = 256;
 constexpr std::int64_t kGrowthGrain = 16;
-
-std::size_t to_size(std::int64_t n) { return static_cast<std::size_t>(n); }
 
 std::int64_t round_up(std::int64_t n, std::int64_t grain) {
   return (n + grain - 1) / grain * grain;

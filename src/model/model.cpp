@@ -40,6 +40,8 @@ std::uint64_t Model::parameters() const noexcept {
   return count;
 }
 
+std::vector<std::string> Model::paths() const { return file_->part_paths(); }
+
 std::map<std::string, int> Model::tensor_types() const {
   std::map<std::string, int> types;
   for (const Tensor& tensor : file_->tensors()) ++types[tensor_type_name(tensor.type_number)];

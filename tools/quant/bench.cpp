@@ -114,7 +114,8 @@ void run_bench(const RunOptions& run, const BenchArguments& bench) {
   SessionOptions options = session_options(run, MathMode::kFast);
   const auto model = Model::load(run.model);
   const int deepest = *std::ranges::max_element(bench.depths);
-  const int needed = deepest + std::max(bench.measure.prefill, bench.measure.decode);
+  const std::int64_t needed =
+      std::int64_t{deepest} + std::max(bench.measure.prefill, bench.measure.decode);
   if (bench.measure.prefill == 0 && bench.measure.decode == 0) {
     throw Error(ErrorKind::kUsage, "nothing to measure: -p and -n are both 0");
   }
@@ -125,8 +126,8 @@ void run_bench(const RunOptions& run, const BenchArguments& bench) {
                     "beyond it",
                     deepest, needed, model->config().context_length));
   }
-  options.context = std::max(needed, run.context);
-  options.reserve = needed;
+  options.context = std::max(static_cast<int>(needed), run.context);
+  options.reserve = static_cast<int>(needed);
   Session session(model, options);
   std::vector<BenchResult> results;
   for (const int depth : bench.depths) {
@@ -139,7 +140,7 @@ void run_bench(const RunOptions& run, const BenchArguments& bench) {
   const MachineLimits limits = measure_machine(session.options().isa, session.options().threads);
   Json record = bench_record(session, run, limits, results, bench.measure);
   record["peak_rss_bytes"] = peak;
-  emit(run, run.json         ? record.dump(2) + "\n"
+  emit(run, run.json         ? to_text(record)
             : bench.csv      ? csv_of(record)
             : bench.markdown ? table_of(record)
                              : report(record));

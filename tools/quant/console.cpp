@@ -36,8 +36,6 @@ void warn(const std::string& message) { spdlog::warn("{}", message); }
 void note(const std::string& message) { spdlog::info("{}", message); }
 void report_error(const std::string& message) { spdlog::error("{}", message); }
 
-bool stdout_is_terminal() { return ::isatty(STDOUT_FILENO) != 0; }
-
 bool stdin_is_piped() {
   struct stat info {};
   if (::fstat(STDIN_FILENO, &info) != 0) return false;

@@ -13,7 +13,6 @@ void warn(const std::string& message);
 void note(const std::string& message);
 void report_error(const std::string& message);
 
-bool stdout_is_terminal();
 /// Standard input is a pipe, a file or a socket: something was given on purpose.
 bool stdin_is_piped();
 

@@ -22,13 +22,20 @@ constexpr std::size_t kBuffer = 1 << 20;
   throw Error(ErrorKind::kIo, fmt::format("{}: {}", path, std::strerror(code)));
 }
 
+/// Something that exists and is no regular file.
+bool is_device(const std::string& path) {
+  std::error_code unknown;
+  return std::filesystem::exists(path, unknown) && !std::filesystem::is_regular_file(path, unknown);
+}
+
 struct CloseFile {
   void operator()(std::FILE* file) const { std::fclose(file); }
 };
 using File = std::unique_ptr<std::FILE, CloseFile>;
 
 File open_for_reading(const std::string& path) {
-  if (std::filesystem::is_directory(path)) fail(path, EISDIR);
+  std::error_code unknown;  // opening says it better
+  if (std::filesystem::is_directory(path, unknown)) fail(path, EISDIR);
   File file(std::fopen(path.c_str(), "rb"));
   if (file == nullptr) fail(path, errno);
   return file;
@@ -79,8 +86,9 @@ std::string read_text(const std::string& path) {
 
 void check_writable(const std::string& path) {
   namespace fs = std::filesystem;
-  if (fs::is_directory(path)) fail(path, EISDIR);
-  const bool device = fs::exists(path) && !fs::is_regular_file(path);
+  std::error_code unknown;  // writing says it better
+  if (fs::is_directory(path, unknown)) fail(path, EISDIR);
+  const bool device = is_device(path);
   const fs::path parent = fs::path(path).parent_path();
   const fs::path written = device ? fs::path(path) : parent.empty() ? fs::path(".") : parent;
   if (::access(written.c_str(), W_OK) != 0) fail(path, errno);
@@ -95,7 +103,7 @@ void write_file(const std::string& path, std::string_view contents) {
       fail(path, errno);
     }
   };
-  if (std::filesystem::exists(path) && !std::filesystem::is_regular_file(path)) {
+  if (is_device(path)) {
     write(path);  // a device or a pipe must not be renamed over
     return;
   }
@@ -115,10 +123,12 @@ std::string sha256_of(std::string_view bytes) {
   return hash.hex();
 }
 
-std::string sha256_of_file(const std::string& path) {
+std::string sha256_of_files(const std::vector<std::string>& paths) {
   Sha256 hash;
-  read_all(open_for_reading(path).get(), path,
-           [&](const char* data, std::size_t n) { hash.add(data, n); });
+  for (const std::string& path : paths) {
+    read_all(open_for_reading(path).get(), path,
+             [&](const char* data, std::size_t n) { hash.add(data, n); });
+  }
   return hash.hex();
 }
 

@@ -44,9 +44,9 @@ std::vector<Token> prompt_tokens(const Model& model, const GenerateOptions& gene
   }
   const Tokenizer& tokenizer = model.tokenizer();
   std::vector<Token> tokens = tokenizer.encode(prompt, generate.chat);
-  if (tokenizer.add_bos() && tokenizer.bos().has_value() &&
-      (tokens.empty() || tokens.front() != *tokenizer.bos())) {
-    tokens.insert(tokens.begin(), *tokenizer.bos());
+  const std::optional<Token> bos = tokenizer.prefix();
+  if (bos.has_value() && (tokens.empty() || tokens.front() != *bos)) {
+    tokens.insert(tokens.begin(), *bos);
   }
   if (tokens.empty()) throw Error(ErrorKind::kUsage, "the prompt is empty");
   return tokens;
@@ -66,6 +66,8 @@ Generation generate_text(Session& session, const std::vector<Token>& prompt,
                          const GenerateOptions& options, const Show& show) {
   const Tokenizer& tokenizer = session.model().tokenizer();
   Sampler sampler(options.sampler);
+  // A model may have more rows than its tokenizer has tokens; the rest stand for nothing.
+  const std::size_t n_tokens = static_cast<std::size_t>(tokenizer.vocab_size());
   Generation result;
   std::vector<Token> history = prompt;
   Utf8Stream stream;
@@ -74,7 +76,7 @@ Generation generate_text(Session& session, const std::vector<Token>& prompt,
   result.prefill_seconds = seconds_since(begin);
   begin = std::chrono::steady_clock::now();
   while (static_cast<int>(result.tokens.size()) < options.n_predict) {
-    const Token next = sampler.sample(session.logits(), history);
+    const Token next = sampler.sample(session.logits().first(n_tokens), history);
     if (tokenizer.is_end_of_generation(next)) {
       result.ended = true;
       break;
@@ -138,7 +140,7 @@ void run_generate(const RunOptions& run, const GenerateOptions& generate) {
         number_or_null(static_cast<double>(prompt.size()) / result.prefill_seconds);
     record["decode_tokens_per_second"] = number_or_null(n_decoded / result.decode_seconds);
     record["peak_rss_bytes"] = peak_rss_bytes();
-    emit(run, record.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+    emit(run, to_text(record));
   } else if (live) {
     fmt::print("\n");
   } else {

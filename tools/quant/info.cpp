@@ -1,10 +1,10 @@
 #include <fmt/format.h>
 
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "commands.h"
 #include "quant/model.h"
+#include "record.h"
 
 namespace quant::tool {
 namespace {
@@ -24,23 +24,23 @@ std::string_view scaling_name(RopeScaling scaling) {
   }
 }
 
-nlohmann::ordered_json describe_model(const Model& model) {
+Json describe_model(const Model& model) {
   const ModelConfig& config = model.config();
-  nlohmann::ordered_json out{{"schema_version", 1},
-                             {"model_path", model.path()},
-                             {"name", config.name},
-                             {"architecture", config.architecture},
-                             {"parameters", model.parameters()},
-                             {"weight_bytes", model.weight_bytes()},
-                             {"n_layers", config.n_layers},
-                             {"n_embd", config.n_embd},
-                             {"n_heads", config.n_heads},
-                             {"n_kv_heads", config.n_kv_heads},
-                             {"key_dim", config.key_dim},
-                             {"value_dim", config.value_dim},
-                             {"n_ff", config.n_ff},
-                             {"n_vocab", config.n_vocab},
-                             {"context_length", config.context_length}};
+  Json out{{"schema_version", 1},
+           {"model_path", model.path()},
+           {"name", config.name},
+           {"architecture", config.architecture},
+           {"parameters", model.parameters()},
+           {"weight_bytes", model.weight_bytes()},
+           {"n_layers", config.n_layers},
+           {"n_embd", config.n_embd},
+           {"n_heads", config.n_heads},
+           {"n_kv_heads", config.n_kv_heads},
+           {"key_dim", config.key_dim},
+           {"value_dim", config.value_dim},
+           {"n_ff", config.n_ff},
+           {"n_vocab", config.n_vocab},
+           {"context_length", config.context_length}};
   for (const RopeConfig& rope : config.ropes) {
     out["rope"].push_back({{"style", rope.style == RopeStyle::kNeoX ? "neox" : "normal"},
                            {"n_rot", rope.n_rot},
@@ -70,17 +70,19 @@ nlohmann::ordered_json describe_model(const Model& model) {
 
 void run_info(const RunOptions& run) {
   const auto model = Model::load(run.model);
-  const nlohmann::ordered_json out = describe_model(*model);
+  const Json out = describe_model(*model);
   if (run.json) {
-    fmt::print("{}\n", out.dump(2));
+    emit(run, to_text(out));
     return;
   }
+  std::string text;
   for (const auto& [key, value] : out.items()) {
     if (key == "schema_version") continue;
-    const bool size = key == "weight_bytes";
-    fmt::print("{:<16} {}{}\n", key, value.is_string() ? value.get<std::string>() : value.dump(),
-               size ? fmt::format(" ({:.1f} MiB)", value.get<double>() / kMiB) : "");
+    text += fmt::format(
+        "{:<16} {}{}\n", key, value.dump(-1, ' ', false, Json::error_handler_t::replace),
+        key == "weight_bytes" ? fmt::format(" ({:.1f} MiB)", value.get<double>() / kMiB) : "");
   }
+  emit(run, text);
 }
 
 }  // namespace quant::tool

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "commands.h"
 #include "console.h"
 #include "files.h"
@@ -90,6 +92,7 @@ void run_perplexity(const RunOptions& run, const PplOptions& ppl, const std::str
   say_what_is_left_out(plan);
   options.context = plan.session_context;
   options.reserve = plan.context;
+  options.batch = std::min(options.batch, plan.context);
   Session session(model, options);
   PerplexityResult result;
   {
@@ -99,11 +102,12 @@ void run_perplexity(const RunOptions& run, const PplOptions& ppl, const std::str
   }
   const Json record = perplexity_record(session, run, plan, result, text, path, tokens);
   if (record["perplexity"].is_null()) {
+    if (run.json) emit(run, to_text(record));
     throw Error(ErrorKind::kEvaluation,
                 fmt::format("the perplexity is beyond what a number can hold (mean loss {:.1f})",
                             result.mean_nll));
   }
-  emit(run, run.json ? record.dump(2) + "\n" : report(record));
+  emit(run, run.json ? to_text(record) : report(record));
 }
 
 }  // namespace quant::tool

@@ -31,7 +31,7 @@ Json configuration_record(const Session& session, const RunOptions& run) {
               {"threads_requested", run.threads},
               {"batch", options.batch},
               {"model_path", run.model},
-              {"model_sha256", sha256_of_file(run.model)},
+              {"model_sha256", sha256_of_files(session.model().paths())},
               {"architecture", session.model().config().architecture},
               {"key_type", kv_format_info(options.kv.key.type).name},
               {"value_type", kv_format_info(options.kv.value.type).name},
@@ -79,6 +79,10 @@ Json perplexity_record(const Session& session, const RunOptions& run, const Eval
   record["tokens_per_second"] = static_cast<double>(plan.run_tokens()) / result.seconds;
   record["peak_rss_bytes"] = peak_rss_bytes();
   return record;
+}
+
+std::string to_text(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 void emit(const RunOptions& run, const std::string& result) {

@@ -21,6 +21,8 @@ Json perplexity_record(const Session& session, const RunOptions& run, const Eval
 /// The largest resident memory of this process so far.
 std::size_t peak_rss_bytes();
 
+/// Indented text; bytes of names and paths that are not UTF-8 become U+FFFD.
+std::string to_text(const Json& json);
 /// Prints a result, or writes it to the file that -o names.
 void emit(const RunOptions& run, const std::string& result);
 

@@ -21,9 +21,10 @@ void run_tokenize(const TokenizeOptions& options) {
   const auto tokenizer = Tokenizer::load(options.model);
   const std::string text = read_text(options.text);
   std::vector<Token> ids = tokenizer->encode(text, options.parse_special);
-  if (tokenizer->add_bos() && tokenizer->bos().has_value() && !options.no_bos) {
-    ids.insert(ids.begin(), *tokenizer->bos());
+  if (const auto bos = tokenizer->prefix(); bos.has_value() && !options.no_bos) {
+    ids.insert(ids.begin(), *bos);
   }
+  if (const auto eos = tokenizer->suffix()) ids.push_back(*eos);
   if (options.json) {
     nlohmann::ordered_json out{{"schema_version", 1},
                                {"tokenizer", tokenizer->model_name()},
