@@ -67,9 +67,8 @@ TEST_P(CacheMemoryTest, ResidentGrowthIsWhatWasAllocated) {
   ::malloc_trim(0);
   ::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
   const KvSide side = GetParam().side;
-  Session session(
-      long_model(),
-      {.kv = {side, side}, .reserve = kPositions, .batch = kBatch, .threads = 2});
+  Session session(long_model(),
+                  {.kv = {side, side}, .reserve = kPositions, .batch = kBatch, .threads = 2});
   const std::vector<Token> tokens = random_tokens(kPositions);
   session.append(std::span(tokens).first(kBatch));  // touches all activations
   session.reset();
