@@ -230,9 +230,17 @@ TEST(PlanStrided, ChunksLimitTheWindows) {
 }
 
 TEST(PlanStrided, AStrideThatSkipsTokensIsAnError) {
-  expect_error(ErrorKind::kUsage, "skips tokens", [] {
-    plan_evaluation(with_bos(), text_of(100),
-                    {.protocol = Protocol::kStrided, .context = 32, .stride = 32});
+  for (const Model* model : {&with_bos(), &without_bos()}) {
+    expect_error(ErrorKind::kUsage, "nothing to look back on", [&] {
+      plan_evaluation(*model, text_of(100),
+                      {.protocol = Protocol::kStrided, .context = 32, .stride = 32});
+    });
+  }
+}
+
+TEST(PlanLlamaCpp, AContextThatScoresNothingIsAnError) {
+  expect_error(ErrorKind::kUsage, "scores nothing", [] {
+    plan_evaluation(without_bos(), text_of(100), {.protocol = Protocol::kLlamaCpp, .context = 2});
   });
 }
 
