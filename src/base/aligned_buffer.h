@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdlib>
 #include <new>
-#include <span>
 #include <utility>
 
 namespace quant {
@@ -40,8 +39,6 @@ class AlignedBuffer {
   bool empty() const noexcept { return size_ == 0; }
   T& operator[](std::size_t i) noexcept { return data_[i]; }
   const T& operator[](std::size_t i) const noexcept { return data_[i]; }
-  std::span<T> span() noexcept { return {data_, size_}; }
-  std::span<const T> span() const noexcept { return {data_, size_}; }
 
   /// Bytes asked of the allocator: the size rounded up to whole cache lines.
   std::size_t allocated_bytes() const noexcept {
