@@ -3,8 +3,10 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <vector>
 
+#include "base/aligned_buffer.h"
 #include "base/splitmix64.h"
 #include "kernels/kernels.h"
 
@@ -37,6 +39,30 @@ void count_products(benchmark::State& state, int m, std::size_t bytes) {
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(bytes));
 }
 
+/// x [m][cols] quantized in groups.
+struct Int8Buffers {
+  Int8Buffers(const Kernels& table, const std::vector<float>& x, int n_inputs, int cols)
+      : m(n_inputs),
+        q(x.size()),
+        scale(x.size() / kInt8Block),
+        sum(scale.size() * kInt8Sums),
+        scaled_sum(scale.size() * kInt8Sums) {
+    for (int first = 0; first < m; first += table.int8_group) {
+      const auto at = static_cast<std::size_t>(first) * static_cast<std::size_t>(cols);
+      table.quantize_int8(
+          x.data() + at, std::min(table.int8_group, m - first), cols,
+          {q.data() + at, scale.data() + at / kInt8Block, sum.data() + at / kInt8Block * kInt8Sums,
+           scaled_sum.data() + at / kInt8Block * kInt8Sums});
+    }
+  }
+  Int8Inputs inputs() const { return {q.data(), scale.data(), sum.data(), scaled_sum.data(), m}; }
+  int m;
+  std::vector<std::int8_t> q;
+  std::vector<float> scale;
+  std::vector<std::int32_t> sum;
+  std::vector<float> scaled_sum;
+};
+
 void run_product(benchmark::State& state, const Kernels& table, const WeightKernels& kernels, int m,
                  bool int8) {
   const TensorTypeInfo& type = tensor_type_info(kernels.type);
@@ -44,21 +70,22 @@ void run_product(benchmark::State& state, const Kernels& table, const WeightKern
       static_cast<std::size_t>(kColumns) / type.block_values * type.block_bytes;
   const std::vector<std::byte> rows = random_rows(row_bytes * kRows);
   const std::vector<float> x = random_floats(static_cast<std::size_t>(m) * kColumns);
-  std::vector<std::int8_t> q(x.size());
-  std::vector<float> scale(x.size() / kInt8Block);
-  std::vector<std::int32_t> sum(x.size() / kInt8SumBlock);
-  table.quantize_int8(x.data(), static_cast<int>(x.size()), q.data(), scale.data(), sum.data());
+  const Int8Buffers int8_inputs(table, x, m, kColumns);
+  const std::size_t panel_bytes = kernels.panel_bytes(kColumns);
+  AlignedBuffer<std::byte> panels(kPanels * panel_bytes);
+  for (std::size_t panel = 0; panel < kPanels; ++panel) {
+    kernels.pack(rows.data() + panel * kPanelRows * row_bytes, row_bytes, kPanelRows, kColumns,
+                 panels.data() + panel * panel_bytes);
+  }
   std::vector<float> out(static_cast<std::size_t>(m) * kPanelRows);
   for (auto _ : state) {
-    for (int panel = 0; panel < kPanels; ++panel) {
-      const std::byte* first =
-          rows.data() + static_cast<std::size_t>(panel * kPanelRows) * row_bytes;
+    for (std::size_t panel = 0; panel < kPanels; ++panel) {
+      const std::byte* first = panels.data() + panel * panel_bytes;
       if (int8) {
-        kernels.product_int8(first, row_bytes, kPanelRows, kColumns,
-                             {q.data(), scale.data(), sum.data(), m}, out.data(), kPanelRows);
+        kernels.product_int8(first, kColumns, int8_inputs.inputs(), out.data(), kPanelRows);
       } else {
-        kernels.product(first, row_bytes, kPanelRows, kColumns,
-                        {x.data(), static_cast<std::size_t>(kColumns), m}, out.data(), kPanelRows);
+        kernels.product(first, kColumns, {x.data(), static_cast<std::size_t>(kColumns), m},
+                        out.data(), kPanelRows);
       }
       benchmark::DoNotOptimize(out.data());
     }

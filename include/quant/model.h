@@ -86,12 +86,19 @@ struct ModelConfig {
   std::vector<LayerConfig> layers;
 };
 
+struct LoadOptions {
+  /// Interleave the weights for products, which sessions need; without it, nothing of them is read.
+  bool pack_weights = true;
+  int threads = 1;  ///< that interleave
+};
+
 /// Immutable; may be shared by any number of sessions and threads.
 class Model {
  public:
   /// Maps the file and checks everything in it against everything else before any weight is
   /// read. Throws Error(kIo) and Error(kModel).
-  static std::shared_ptr<const Model> load(const std::string& path);
+  static std::shared_ptr<const Model> load(const std::string& path,
+                                           const LoadOptions& options = {});
   ~Model();
 
   const ModelConfig& config() const noexcept { return config_; }

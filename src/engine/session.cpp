@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/parallel.h"
 #include "engine/output_head.h"
 #include "engine/transformer.h"
 #include "kv/cache.h"
@@ -87,6 +88,11 @@ struct Session::State {
   template <class Visit>
   void run(std::span<const Token> tokens, const Visit& visit) {
     check(tokens);
+    with_crew(options.threads, [&] { run_batches(tokens, visit); });
+  }
+
+  template <class Visit>
+  void run_batches(std::span<const Token> tokens, const Visit& visit) {
     const std::int64_t end = position + static_cast<std::int64_t>(tokens.size());
     if (end > reserved) {
       reserve(std::min<std::int64_t>(
@@ -190,8 +196,10 @@ std::span<const float> Session::logits() {
     throw Error(ErrorKind::kUsage, "there are no logits before the first token");
   }
   state.last_logits.resize(static_cast<std::size_t>(state.model->config().n_vocab));
-  state.head.logits(state.transformer.linear(), state.hidden.last(n_embd).data(), 1,
-                    state.last_logits.data());
+  with_crew(state.options.threads, [&] {
+    state.head.logits(state.transformer.linear(), state.hidden.last(n_embd).data(), 1,
+                      state.last_logits.data());
+  });
   return state.last_logits;
 }
 

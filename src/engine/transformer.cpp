@@ -75,9 +75,9 @@ void Transformer::block(const Batch& batch) {
 void Transformer::project_qkv(const Batch& batch) noexcept {
   const LayerWeights& w = batch.weights;
   linear_.set_input(act_.normed.data(), batch.n_tokens, config_.n_embd);
-  linear_.multiply(w.q, act_.queries.data());
-  linear_.multiply(w.k, act_.keys.data());
-  linear_.multiply(w.v, act_.values.data());
+  const Linear::Product products[] = {
+      {w.q, act_.queries.data()}, {w.k, act_.keys.data()}, {w.v, act_.values.data()}};
+  linear_.multiply(products);
   add_bias(act_.queries.data(), w.q_bias, batch.n_tokens, config_.n_heads * config_.key_dim);
   add_bias(act_.keys.data(), w.k_bias, batch.n_tokens, config_.n_kv_heads * config_.key_dim);
   add_bias(act_.values.data(), w.v_bias, batch.n_tokens, config_.n_kv_heads * config_.value_dim);
@@ -163,20 +163,23 @@ void Transformer::attend(const Batch& batch) noexcept {
   values.commit(batch.first_position, end, act_.exact_values.data(),
                 rows * to_size(config_.value_dim));
   linear_.set_input(act_.attended.data(), batch.n_tokens, config_.n_heads * config_.value_dim);
-  linear_.multiply(batch.weights.o, act_.projected.data());
+  const Linear::Product product[] = {{batch.weights.o, act_.projected.data()}};
+  linear_.multiply(product);
   add_bias(act_.projected.data(), batch.weights.o_bias, batch.n_tokens, config_.n_embd);
 }
 
 void Transformer::feed_forward(const Batch& batch) noexcept {
   linear_.set_input(act_.normed.data(), batch.n_tokens, config_.n_embd);
-  linear_.multiply(batch.weights.gate, act_.gate.data());
-  linear_.multiply(batch.weights.up, act_.up.data());
+  const Linear::Product products[] = {{batch.weights.gate, act_.gate.data()},
+                                      {batch.weights.up, act_.up.data()}};
+  linear_.multiply(products);
   parallel_for(threads_, batch.n_tokens, [&](std::int64_t i, int) {
     kernels_.gated_activation(act_.gate.data() + i * config_.n_ff,
                               act_.up.data() + i * config_.n_ff, config_.n_ff, config_.activation);
   });
   linear_.set_input(act_.gate.data(), batch.n_tokens, config_.n_ff);
-  linear_.multiply(batch.weights.down, act_.projected.data());
+  const Linear::Product product[] = {{batch.weights.down, act_.projected.data()}};
+  linear_.multiply(product);
 }
 
 void Transformer::norm(const float* x, Vector weight, int n_tokens, float* out) noexcept {

@@ -90,7 +90,9 @@ void for_layer_matrices(const ModelWeights& weights, const Visit& visit) {
   }
 }
 
-std::size_t bytes_of(const Matrix& w) { return static_cast<std::size_t>(w.rows) * w.row_bytes; }
+std::size_t bytes_of(const Matrix& w) {
+  return static_cast<std::size_t>(w.n_panels()) * w.panel_bytes;
+}
 
 /// Packed bytes that the query at position `depth` reads.
 std::size_t cache_bytes_read(const Session& session, int depth) {

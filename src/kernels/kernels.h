@@ -48,8 +48,11 @@ struct Kernels {
   void (*merge)(float* acc, float a, const float* part, float b, int n);
   /// Over n logits (any n >= 1); products of the sum are FP32 within 16, double across.
   LogSumExpPart (*log_sum_exp_part)(const float* logits, int n);
-  /// Blocks of 32: scale = max|x| / 127, q = nearest(x / scale); sums of 16 q. n is a multiple of 32.
-  void (*quantize_int8)(const float* x, int n, std::int8_t* q, float* scale, std::int32_t* sum);
+  /// Inputs of one group of Int8Inputs; the last group may have fewer.
+  int int8_group;
+  /// Quantizes a group: x [g][cols] in blocks of 32, scale = max|x| / 127, q = nearest(x / scale).
+  /// cols is a multiple of 32, g at most int8_group.
+  void (*quantize_int8)(const float* x, int g, int cols, const Int8Group& out);
   /// n steps of independent products that touch no memory, to measure the peak of the machine:
   /// kFloatBurstProducts or kInt8BurstProducts a step. The result only keeps the work alive.
   float (*float_burst)(std::int64_t n);

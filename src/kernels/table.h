@@ -29,7 +29,8 @@ struct KernelTable {
             .exp = E::exp_scalar,
             .merge = E::merge,
             .log_sum_exp_part = E::log_sum_exp_part,
-            .quantize_int8 = quantize_int8<S>,
+            .int8_group = S::kInt8Rows,
+            .quantize_int8 = QuantizeInt8<S>::quantize,
             .float_burst = E::float_burst,
             .int8_burst = E::int8_burst};
   }

@@ -63,8 +63,11 @@ Matrix WeightBinder::view(const Tensor& tensor, std::int64_t rows, std::int64_t 
     fail(fmt::format("tensor {} has rows of {} values, not a multiple of {}", tensor.name, cols,
                      kGranule));
   }
-  return {type, tensor.data.data(), rows, cols,
-          tensor.data.size() / static_cast<std::size_t>(rows)};
+  return {.type = type,
+          .data = tensor.data.data(),
+          .rows = rows,
+          .cols = cols,
+          .row_bytes = tensor.data.size() / static_cast<std::size_t>(rows)};
 }
 
 Matrix WeightBinder::matrix(const std::string& name, std::int64_t rows, std::int64_t cols) {

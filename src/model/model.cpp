@@ -4,18 +4,18 @@
 
 #include "gguf/gguf.h"
 #include "model/load.h"
+#include "model/pack.h"
 #include "model/weights.h"
 #include "quant/error.h"
 
 namespace quant {
 
-std::shared_ptr<const Model> Model::load(const std::string& path) {
+std::shared_ptr<const Model> Model::load(const std::string& path, const LoadOptions& options) {
   const std::shared_ptr<Model> model(new Model);
   model->path_ = path;
   model->file_ = std::make_unique<const GgufFile>(GgufFile::open(path));
   ConfigAndWeights parts = load_config_and_weights(*model->file_);
   model->config_ = std::move(parts.config);
-  model->weights_ = std::make_unique<const ModelWeights>(std::move(parts.weights));
   model->tokenizer_ = Tokenizer::from_gguf(*model->file_);
   // Embeddings may be padded beyond the vocabulary, never the other way round.
   if (model->tokenizer_->vocab_size() > model->config_.n_vocab) {
@@ -23,6 +23,8 @@ std::shared_ptr<const Model> Model::load(const std::string& path) {
                 fmt::format("{}: the tokenizer has {} tokens, but token_embd.weight only {} rows",
                             path, model->tokenizer_->vocab_size(), model->config_.n_vocab));
   }
+  if (options.pack_weights) pack_weights(parts.weights, options.threads);
+  model->weights_ = std::make_unique<const ModelWeights>(std::move(parts.weights));
   return model;
 }
 

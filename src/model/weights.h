@@ -1,4 +1,5 @@
-// Weights as views into the mapped file: never copied, never requantized.
+// Weights as views into the mapped file, and as panels for products: the same bytes in another
+// order, never requantized.
 #pragma once
 
 #include <cstddef>
@@ -17,11 +18,18 @@ struct Matrix {
   std::int64_t rows = 0;
   std::int64_t cols = 0;
   std::size_t row_bytes = 0;
+  const std::byte* panels = nullptr;  ///< [n_panels()][panel_bytes], once pack_weights() ran
+  std::size_t panel_bytes = 0;
 
+  std::int64_t n_panels() const noexcept { return (rows + 15) / 16; }
   explicit operator bool() const noexcept { return data != nullptr; }
   /// Rows [begin, begin + count): how fused tensors are taken apart without a copy.
   Matrix slice(std::int64_t begin, std::int64_t count) const noexcept {
-    return {type, data + static_cast<std::size_t>(begin) * row_bytes, count, cols, row_bytes};
+    return {.type = type,
+            .data = data + static_cast<std::size_t>(begin) * row_bytes,
+            .rows = count,
+            .cols = cols,
+            .row_bytes = row_bytes};
   }
 };
 
@@ -55,6 +63,7 @@ struct ModelWeights {
   Vector output_norm = nullptr;  // [n_embd]
   Matrix output;                 // [n_vocab, n_embd]; the embedding itself where tied
   std::vector<AlignedBuffer<float>> widened;
+  AlignedBuffer<std::byte> panels;  // those of all matrices that products use
 };
 
 }  // namespace quant

@@ -120,6 +120,42 @@ TEST(MappedFile, RefusesWhatIsNoFileWithBytes) {
   refused(dir.path() / "fifo", "not a regular file");
 }
 
+TEST(Crew, DoesEveryTaskOnceInManyLoops) {
+  for (const int threads : {1, 2, 5}) {
+    std::vector<std::atomic<int>> counts(257);
+    with_crew(threads, [&] {
+      for (int tasks = 0; tasks <= 257; ++tasks) {
+        parallel_for(threads, tasks, [&](std::int64_t task, int thread) {
+          EXPECT_TRUE(thread >= 0 && thread < threads);
+          ++counts[static_cast<std::size_t>(task)];
+        });
+      }
+    });
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      EXPECT_EQ(counts[i].load(), 257 - static_cast<int>(i)) << threads;
+    }
+  }
+}
+
+TEST(Crew, AnswersForOtherNumbersOfThreadsAndInsideAnother) {
+  std::atomic<int> count{0};
+  const auto add = [&](std::int64_t, int) { ++count; };
+  with_crew(2, [&] {
+    parallel_for(3, 10, add);
+    with_crew(2, [&] { parallel_for(2, 10, add); });
+    parallel_for(2, 10, add);
+  });
+  EXPECT_EQ(count.load(), 30);
+}
+
+TEST(Crew, LetsExceptionsOut) {
+  expect_error(ErrorKind::kUsage, "from within",
+               [] { with_crew(2, [] { throw Error(ErrorKind::kUsage, "from within"); }); });
+  std::atomic<int> count{0};
+  with_crew(2, [&] { parallel_for(2, 10, [&](std::int64_t, int) { ++count; }); });
+  EXPECT_EQ(count.load(), 10);
+}
+
 TEST(NearestName, FindsTypingErrors) {
   constexpr std::array<std::string_view, 4> kKnown = {"--k-window", "--v-window", "--window",
                                                       "--threads"};

@@ -23,7 +23,7 @@ const std::map<std::string, Folders> kBuiltUpon = {
     {"eval", {"engine", "kv", "text"}},
     {"engine", {"model", "kv", "kernels", "formats"}},
     {"kv", {"kernels", "formats", "base"}},
-    {"model", {"gguf", "text", "base"}},
+    {"model", {"gguf", "text", "kernels", "base"}},
     {"text", {"gguf", "base"}},
     {"gguf", {"base"}},
     {"kernels", {"formats", "simd", "base"}},

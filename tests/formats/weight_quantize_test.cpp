@@ -1,21 +1,17 @@
 // Activations as int8.
 #include <cfloat>
 #include <cmath>
+#include <numeric>
 
 #include "formats/weight_reference.h"
 
 namespace quant::test {
 namespace {
 
-struct Blocks {
+/// One input.
+struct Blocks : QuantizedInputs {
   Blocks(Isa isa, const std::vector<float>& x)
-      : q(x.size()), scale(x.size() / kInt8Block), sum(x.size() / kInt8SumBlock) {
-    kernels_for(isa).quantize_int8(x.data(), static_cast<int>(x.size()), q.data(), scale.data(),
-                                   sum.data());
-  }
-  std::vector<std::int8_t> q;
-  std::vector<float> scale;
-  std::vector<std::int32_t> sum;
+      : QuantizedInputs(kernels_for(isa), x, 1, static_cast<std::int64_t>(x.size())) {}
 };
 
 class QuantizeInt8Test : public testing::TestWithParam<Isa> {};
@@ -29,10 +25,17 @@ TEST_P(QuantizeInt8Test, IsWithinHalfAStepAndSumsItsCodes) {
     ASSERT_GE(b.q[i], -127);
     ASSERT_LE(std::abs(x[i] - step * static_cast<float>(b.q[i])), 0.5001f * step) << i;
   }
-  for (std::size_t s = 0; s < b.sum.size(); ++s) {
-    int sum = 0;
-    for (std::size_t i = 0; i < 16; ++i) sum += b.q[16 * s + i];
-    ASSERT_EQ(b.sum[s], sum) << s;
+  for (std::int64_t block = 0; block < 64; ++block) {
+    const auto first = b.q.begin() + block * 32;
+    const int low = std::accumulate(first, first + 16, 0);
+    const int high = std::accumulate(first + 16, first + 32, 0);
+    ASSERT_EQ(b.block_sum(0, block, 0), low);
+    ASSERT_EQ(b.block_sum(0, block, 1), high);
+    ASSERT_EQ(b.block_sum(0, block, 2), low + high);
+    for (int part = 0; part < kInt8Sums; ++part) {
+      ASSERT_EQ(b.block_scaled_sum(0, block, part),
+                b.block_scale(0, block) * static_cast<float>(b.block_sum(0, block, part)));
+    }
   }
 }
 
@@ -97,6 +100,26 @@ TEST_P(QuantizeInt8Test, SameBitsAsScalar) {
   EXPECT_EQ(b.q, expected.q);
   EXPECT_EQ(b.scale, expected.scale);
   EXPECT_EQ(b.sum, expected.sum);
+  EXPECT_EQ(b.scaled_sum, expected.scaled_sum);
+}
+
+TEST_P(QuantizeInt8Test, GroupsInterleaveWhatSingleInputsGive) {
+  constexpr std::int64_t kCols = 96;
+  for (int m = 1; m <= 30; ++m) {
+    const std::vector<float> x = random_inputs(static_cast<std::size_t>(m * kCols), 5);
+    const QuantizedInputs all(kernels_for(GetParam()), x, m, kCols);
+    for (int i = 0; i < m; ++i) {
+      const Blocks one(GetParam(), {x.begin() + i * kCols, x.begin() + (i + 1) * kCols});
+      for (std::int64_t k = 0; k < kCols; ++k) ASSERT_EQ(all.code(i, k), one.code(0, k)) << m;
+      for (std::int64_t block = 0; block < kCols / kInt8Block; ++block) {
+        ASSERT_EQ(all.block_scale(i, block), one.block_scale(0, block));
+        for (int part = 0; part < kInt8Sums; ++part) {
+          ASSERT_EQ(all.block_sum(i, block, part), one.block_sum(0, block, part));
+          ASSERT_EQ(all.block_scaled_sum(i, block, part), one.block_scaled_sum(0, block, part));
+        }
+      }
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, QuantizeInt8Test, testing::ValuesIn(available_isas()),

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -228,6 +229,72 @@ struct StoredRows {
   std::int64_t cols;
   std::size_t row_bytes;
   GuardedBytes bytes;
+};
+
+/// The panel of up to sixteen rows, ending where memory ends.
+struct Panel {
+  Panel(const WeightKernels& kernels, const StoredRows& rows, int n_rows)
+      : memory(kernels.panel_bytes(rows.cols)) {
+    kernels.pack(rows.row(0), rows.row_bytes, n_rows, rows.cols, memory.data());
+  }
+  const std::byte* data() const { return memory.data(); }
+  GuardedBytes memory;
+};
+
+/// x [m][cols] quantized, in groups.
+struct QuantizedInputs {
+  QuantizedInputs(const Kernels& table, const std::vector<float>& x, int n_inputs,
+                  std::int64_t n_cols)
+      : group(table.int8_group),
+        m(n_inputs),
+        cols(n_cols),
+        q(x.size()),
+        scale(x.size() / kInt8Block),
+        sum(scale.size() * kInt8Sums),
+        scaled_sum(scale.size() * kInt8Sums) {
+    for (int first = 0; first < m; first += group) {
+      const auto at = static_cast<std::size_t>(first * cols);
+      const std::size_t block = at / kInt8Block;
+      table.quantize_int8(x.data() + at, group_of(first), static_cast<int>(cols),
+                          {q.data() + at, scale.data() + block, sum.data() + block * kInt8Sums,
+                           scaled_sum.data() + block * kInt8Sums});
+    }
+  }
+  Int8Inputs inputs() const { return {q.data(), scale.data(), sum.data(), scaled_sum.data(), m}; }
+  /// Inputs in the group of input i.
+  int group_of(std::int64_t i) const {
+    return static_cast<int>(std::min<std::int64_t>(group, m - i / group * group));
+  }
+  /// Code of input i, column k.
+  std::int8_t code(std::int64_t i, std::int64_t k) const {
+    return q[static_cast<std::size_t>(group_begin(i) * cols +
+                                      (k / 4 * group_of(i) + i % group) * 4 + k % 4)];
+  }
+  float block_scale(std::int64_t i, std::int64_t block) const {
+    return scale[block_at(i, block, 1, 0)];
+  }
+  /// part: 0 and 1 are the halves of a block, 2 all of it.
+  std::int32_t block_sum(std::int64_t i, std::int64_t block, int part) const {
+    return sum[block_at(i, block, kInt8Sums, part)];
+  }
+  float block_scaled_sum(std::int64_t i, std::int64_t block, int part) const {
+    return scaled_sum[block_at(i, block, kInt8Sums, part)];
+  }
+
+  int group;
+  int m;
+  std::int64_t cols;
+  std::vector<std::int8_t> q;
+  std::vector<float> scale;
+  std::vector<std::int32_t> sum;
+  std::vector<float> scaled_sum;
+
+ private:
+  std::int64_t group_begin(std::int64_t i) const { return i / group * group; }
+  std::size_t block_at(std::int64_t i, std::int64_t block, int parts, int part) const {
+    const std::int64_t first = group_begin(i) * (cols / kInt8Block) * parts;
+    return static_cast<std::size_t>(first + (block * parts + part) * group_of(i) + i % group);
+  }
 };
 
 inline std::vector<float> random_inputs(std::size_t n, std::uint64_t seed) {

@@ -112,7 +112,7 @@ std::string report(const Json& r) {
 
 void run_bench(const RunOptions& run, const BenchArguments& bench) {
   SessionOptions options = session_options(run, MathMode::kFast);
-  const auto model = Model::load(run.model);
+  const auto model = Model::load(run.model, {.threads = options.threads});
   const int deepest = *std::ranges::max_element(bench.depths);
   const std::int64_t needed =
       std::int64_t{deepest} + std::max(bench.measure.prefill, bench.measure.decode);

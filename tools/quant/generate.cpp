@@ -113,7 +113,7 @@ void check_length(const Model& model, const RunOptions& run, std::size_t prompt,
 
 void run_generate(const RunOptions& run, const GenerateOptions& generate) {
   SessionOptions options = session_options(run, MathMode::kFast);
-  const auto model = Model::load(run.model);
+  const auto model = Model::load(run.model, {.threads = options.threads});
   const std::vector<Token> prompt = prompt_tokens(*model, generate);
   check_length(*model, run, prompt.size(), generate.n_predict);
   const int asked = static_cast<int>(prompt.size()) + generate.n_predict;

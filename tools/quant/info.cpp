@@ -69,7 +69,7 @@ Json describe_model(const Model& model) {
 }  // namespace
 
 void run_info(const RunOptions& run) {
-  const auto model = Model::load(run.model);
+  const auto model = Model::load(run.model, {.pack_weights = false});
   const Json out = describe_model(*model);
   if (run.json) {
     emit(run, to_text(out));

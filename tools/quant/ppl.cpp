@@ -85,7 +85,7 @@ void run_perplexity(const RunOptions& run, const PplOptions& ppl, const std::str
                                  .allow_longer = ppl.allow_longer};
   SessionOptions options = session_options(run, MathMode::kExact);
   const std::string path = text_path_of(ppl, text_file);
-  const auto model = Model::load(run.model);
+  const auto model = Model::load(run.model, {.threads = options.threads});
   const std::string text = text_of(path, plan_options.protocol);
   const std::vector<Token> tokens = model->tokenizer().encode(text);
   const EvalPlan plan = plan_evaluation(*model, tokens, plan_options);

@@ -8,48 +8,43 @@
 
 namespace quant {
 
-template <class S, int Bytes, int SubBlock, bool HasMinimum>
+/// A tile is one block of each row. A packed one is [words of a block][16], the last word padded
+/// with zeros. A format adds unpack_words(words, tile).
+template <class S, class Format, int Bytes, int SubBlock, bool HasMinimum>
 struct Block256 {
   static constexpr int kValues = 256;
   static constexpr int kBytes = Bytes;
   static constexpr int kSubBlock = SubBlock;
   static constexpr bool kHasMinimum = HasMinimum;
-  static constexpr int kWords = (Bytes + 63) / 64 * 16;
-  static constexpr bool kHasTail = Bytes % 64 != 0;
 
-  struct Stored {
-    alignas(64) int32_t words[kWords][kPanelRows];
-  };
-  using Tile = CodeTile<SubBlock>;
-
-  static void load_header(const uint8_t*, int, int, Stored&) {}
-  static constexpr int groups(int) { return Bytes / 64; }
-  static typename S::I32x16 load_words(const uint8_t* block, int g) {
-    return S::template load_bytes<64>(block + 64 * g);
+  static constexpr size_t tile_bytes(int) { return (Bytes + 3) / 4 * 4 * kPanelRows; }
+  static void pack_row(const uint8_t* block, int, int lane, uint8_t* tile) {
+    for (int at = 0; at < Bytes; at += 4) {
+      memcpy(tile + at * kPanelRows + 4 * lane, block + at, Bytes - at < 4 ? Bytes - at : 4);
+    }
   }
-  static typename S::I32x16 load_tail(const uint8_t* block) {
-    return S::template load_bytes<Bytes % 64>(block + Bytes / 64 * 64);
+  static void unpack(const uint8_t* tile, int, CodeTile<SubBlock>& out) {
+    Format::unpack_words(reinterpret_cast<PackedWords>(tile), out);
   }
 };
 
 /// {16 bytes of 4-bit scales and minimums, 64 bytes of 2-bit codes, fp16 scale, fp16 minimum}. Each
 /// 32 bytes of codes hold four runs of 32 values, one in every pair of bits.
 template <class S>
-struct WeightQ2K : Block256<S, 84, 16, true> {
+struct WeightQ2K : Block256<S, WeightQ2K<S>, 84, 16, true> {
   static constexpr TensorType kType = TensorType::kQ2_K;
   using W = Words<S>;
-  using Base = Block256<S, 84, 16, true>;
-  static void unpack(int, const typename Base::Stored& stored, typename Base::Tile& tile) {
-    const auto halves = W::at(stored.words[20]);
+  static void unpack_words(PackedWords words, CodeTile<16>& tile) {
+    const auto halves = W::at(words[20]);
     const auto d = S::template half_of<0>(halves);
     const auto dmin = S::sub(S::zero(), S::template half_of<1>(halves));
     for (int i = 0; i < 4; ++i) {
-      const auto word = W::at(stored.words[i]);
+      const auto word = W::at(words[i]);
       W::scaled_bytes(W::low_nibbles(word), d, tile.scale + 4 * i);
       W::scaled_bytes(W::high_nibbles(word), dmin, tile.minimum + 4 * i);
     }
     for (int i = 0; i < 16; ++i) {
-      const auto word = W::at(stored.words[4 + i]);
+      const auto word = W::at(words[4 + i]);
       int32_t(*codes)[kPanelRows] = tile.codes + 32 * (i / 8) + i % 8;
       S::store_i32(codes[0], S::template byte_bits<0, 2, 0>(word));
       S::store_i32(codes[8], S::template byte_bits<2, 2, 0>(word));
@@ -62,16 +57,15 @@ struct WeightQ2K : Block256<S, 84, 16, true> {
 /// {32 bytes of third bits, 64 bytes of 2-bit codes as in Q2_K, 12 bytes of 6-bit scales, fp16
 /// scale}. Bit r of third-bit byte i belongs to run r, column i; a code is q - 4.
 template <class S>
-struct WeightQ3K : Block256<S, 110, 16, false> {
+struct WeightQ3K : Block256<S, WeightQ3K<S>, 110, 16, false> {
   static constexpr TensorType kType = TensorType::kQ3_K;
   using W = Words<S>;
-  using Base = Block256<S, 110, 16, false>;
-  static void unpack(int, const typename Base::Stored& stored, typename Base::Tile& tile) {
-    unpack_scales(stored.words + 24, tile.scale);
+  static void unpack_words(PackedWords words, CodeTile<16>& tile) {
+    unpack_scales(words + 24, tile.scale);
     for (int i = 0; i < 8; ++i) {
-      const auto third = W::at(stored.words[i]);
-      const auto first = W::at(stored.words[8 + i]);
-      const auto second = W::at(stored.words[16 + i]);
+      const auto third = W::at(words[i]);
+      const auto first = W::at(words[8 + i]);
+      const auto second = W::at(words[16 + i]);
       int32_t(*codes)[kPanelRows] = tile.codes + i;
       S::store_i32(codes[0], code<0, 0>(first, third));
       S::store_i32(codes[8], code<2, 1>(first, third));
@@ -94,7 +88,7 @@ struct WeightQ3K : Block256<S, 110, 16, false> {
   }
   /// Sixteen scales less 32: low nibbles in the first two words (low halves first), the top pairs
   /// of four scales in each pair of bits of the third.
-  static void unpack_scales(const int32_t (*words)[kPanelRows], float (*scale)[kPanelRows]) {
+  static void unpack_scales(PackedWords words, float (*scale)[kPanelRows]) {
     const I first = W::at(words[0]);
     const I second = W::at(words[1]);
     const I top = W::at(words[2]);
@@ -116,7 +110,7 @@ struct WeightQ3K : Block256<S, 110, 16, false> {
 template <class S>
 struct KScales {
   using W = Words<S>;
-  static void unpack(const int32_t (*words)[kPanelRows], CodeTile<32>& tile) {
+  static void unpack(PackedWords words, CodeTile<32>& tile) {
     const auto halves = W::at(words[0]);
     const auto d = S::template half_of<0>(halves);
     const auto dmin = S::sub(S::zero(), S::template half_of<1>(halves));
@@ -134,14 +128,13 @@ struct KScales {
 
 /// {scales, 128 bytes}: each 32 bytes hold 32 values in their low nibbles, 32 in their high ones.
 template <class S>
-struct WeightQ4K : Block256<S, 144, 32, true> {
+struct WeightQ4K : Block256<S, WeightQ4K<S>, 144, 32, true> {
   static constexpr TensorType kType = TensorType::kQ4_K;
   using W = Words<S>;
-  using Base = Block256<S, 144, 32, true>;
-  static void unpack(int, const typename Base::Stored& stored, typename Base::Tile& tile) {
-    KScales<S>::unpack(stored.words, tile);
+  static void unpack_words(PackedWords words, CodeTile<32>& tile) {
+    KScales<S>::unpack(words, tile);
     for (int i = 0; i < 32; ++i) {
-      const auto word = W::at(stored.words[4 + i]);
+      const auto word = W::at(words[4 + i]);
       int32_t(*codes)[kPanelRows] = tile.codes + 16 * (i / 8) + i % 8;
       S::store_i32(codes[0], W::low_nibbles(word));
       S::store_i32(codes[8], W::high_nibbles(word));
@@ -152,15 +145,14 @@ struct WeightQ4K : Block256<S, 144, 32, true> {
 /// {scales, 32 bytes of fifth bits, 128 bytes as in Q4_K}. Bit r of fifth-bit byte i belongs to
 /// sub-block r, column i.
 template <class S>
-struct WeightQ5K : Block256<S, 176, 32, true> {
+struct WeightQ5K : Block256<S, WeightQ5K<S>, 176, 32, true> {
   static constexpr TensorType kType = TensorType::kQ5_K;
   using W = Words<S>;
-  using Base = Block256<S, 176, 32, true>;
-  static void unpack(int, const typename Base::Stored& stored, typename Base::Tile& tile) {
-    KScales<S>::unpack(stored.words, tile);
+  static void unpack_words(PackedWords words, CodeTile<32>& tile) {
+    KScales<S>::unpack(words, tile);
     for (int i = 0; i < 8; ++i) {
-      const auto fifth = W::at(stored.words[4 + i]);
-      const int32_t(*nibbles)[kPanelRows] = stored.words + 12 + i;
+      const auto fifth = W::at(words[4 + i]);
+      const PackedWords nibbles = words + 12 + i;
       int32_t(*codes)[kPanelRows] = tile.codes + i;
       pair<0>(W::at(nibbles[0]), fifth, codes);
       pair<2>(W::at(nibbles[8]), fifth, codes + 16);
@@ -184,20 +176,19 @@ struct WeightQ5K : Block256<S, 176, 32, true> {
 /// and 32 top bytes make 128 values: runs of 32 in the low, low, high, high nibbles of the two
 /// halves, with the top pair that counts up. A code is q - 32.
 template <class S>
-struct WeightQ6K : Block256<S, 210, 16, false> {
+struct WeightQ6K : Block256<S, WeightQ6K<S>, 210, 16, false> {
   static constexpr TensorType kType = TensorType::kQ6_K;
   using W = Words<S>;
-  using Base = Block256<S, 210, 16, false>;
-  static void unpack(int, const typename Base::Stored& stored, typename Base::Tile& tile) {
-    const auto d = S::template half_of<0>(W::at(stored.words[52]));
+  static void unpack_words(PackedWords words, CodeTile<16>& tile) {
+    const auto d = S::template half_of<0>(W::at(words[52]));
     for (int i = 0; i < 4; ++i) {
-      W::scaled_bytes(W::at(stored.words[48 + i]), d, tile.scale + 4 * i);
+      W::scaled_bytes(W::at(words[48 + i]), d, tile.scale + 4 * i);
     }
     for (int i = 0; i < 16; ++i) {
-      const int32_t(*low)[kPanelRows] = stored.words + 16 * (i / 8) + i % 8;
+      const int32_t(*low)[kPanelRows] = words + 16 * (i / 8) + i % 8;
       const auto first = W::at(low[0]);
       const auto second = W::at(low[8]);
-      const auto top = W::at(stored.words[32 + i]);
+      const auto top = W::at(words[32 + i]);
       int32_t(*codes)[kPanelRows] = tile.codes + 32 * (i / 8) + i % 8;
       S::store_i32(codes[0], code<0>(W::low_nibbles(first), top));
       S::store_i32(codes[8], code<2>(W::low_nibbles(second), top));
@@ -218,18 +209,17 @@ struct WeightQ6K : Block256<S, 210, 16, false> {
 /// {fp16 scale, 16 top pairs of scales, 4 bytes of their low nibbles, 128 bytes}: eight sub-blocks
 /// laid out like IQ4_NL's block, scales less 32.
 template <class S>
-struct WeightIq4Xs : Block256<S, 136, 32, false> {
+struct WeightIq4Xs : Block256<S, WeightIq4Xs<S>, 136, 32, false> {
   static constexpr TensorType kType = TensorType::kIQ4_XS;
   using W = Words<S>;
-  using Base = Block256<S, 136, 32, false>;
-  static void unpack(int, const typename Base::Stored& stored, typename Base::Tile& tile) {
-    const auto tops = W::at(stored.words[0]);
-    const auto nibbles = W::at(stored.words[1]);
+  static void unpack_words(PackedWords words, CodeTile<32>& tile) {
+    const auto tops = W::at(words[0]);
+    const auto nibbles = W::at(words[1]);
     const auto d = S::template half_of<0>(tops);
     four_scales<0>(nibbles, tops, d, tile.scale);
     four_scales<1>(nibbles, tops, d, tile.scale + 4);
     for (int i = 0; i < 8; ++i) {
-      Iq4Levels<S>::unpack(stored.words + 2 + 4 * i, tile.codes + 8 * i);
+      Iq4Levels<S>::unpack(words + 2 + 4 * i, tile.codes + 8 * i);
     }
   }
 

@@ -8,44 +8,58 @@
 namespace quant {
 
 /// {fp16 scale, fp16 minimum if HasMinimum, 32 fifth bits if FifthBitsAt > 0, codes from CodesAt}.
-/// A format adds unpack_block(words, fifth_bits, codes): the block's eight words of codes.
+/// A format adds unpack_block(words, fifth_bits, codes): the block's words of codes.
+///
+/// A packed tile is [blocks][16] scales (or pairs of scale and minimum), then [blocks][16] words of
+/// fifth bits, then [blocks · words of codes][16].
 template <class S, class Format, int Bytes, int CodesAt, bool HasMinimum, int FifthBitsAt = 0>
 struct Block32 {
   static constexpr int kValues = 32;
   static constexpr int kBytes = Bytes;
   static constexpr int kSubBlock = 32;
   static constexpr bool kHasMinimum = HasMinimum;
-  static constexpr int kBlocks = kTileColumns / kValues;
-  static constexpr int kCodeBytes = Bytes - CodesAt;  // 16 or 32
-  static constexpr int kWords = kBlocks * kCodeBytes / 4;
-  static constexpr bool kHasTail = false;
 
-  struct Stored {
-    alignas(64) int32_t words[kWords][kPanelRows];
-    alignas(64) int32_t scales[kBlocks][kPanelRows];  // the halves: scale, minimum
-    alignas(64) int32_t fifth_bits[kBlocks][kPanelRows];
-  };
-
-  static void load_header(const uint8_t* block, int n, int r, Stored& stored) {
+  static constexpr size_t tile_bytes(int n) {
+    return codes_at(n) + static_cast<size_t>(n / kValues * kCodeBytes * kPanelRows);
+  }
+  static void pack_row(const uint8_t* block, int n, int lane, uint8_t* tile) {
+    uint8_t* codes = tile + codes_at(n) + 4 * lane;
     for (int b = 0; b < n / kValues; ++b, block += kBytes) {
-      memcpy(&stored.scales[b][r], block, 4);
-      if constexpr (FifthBitsAt > 0) memcpy(&stored.fifth_bits[b][r], block + FifthBitsAt, 4);
+      const int at = b * kPanelRows + lane;
+      memcpy(tile + at * kScaleBytes, block, kScaleBytes);
+      if constexpr (FifthBitsAt > 0) {
+        memcpy(tile + fifth_bits_at(n) + 4 * at, block + FifthBitsAt, 4);
+      }
+      for (int w = 0; w < kCodeBytes / 4; ++w, codes += 4 * kPanelRows) {
+        memcpy(codes, block + CodesAt + 4 * w, 4);
+      }
     }
   }
-  static constexpr int groups(int n) { return (n / kValues * kCodeBytes + 63) / 64; }
-  static typename S::I32x16 load_words(const uint8_t* block, int g) {
-    return S::template load_pieces<kCodeBytes>(block + g * (64 / kCodeBytes) * kBytes + CodesAt,
-                                               kBytes);
+  static void unpack(const uint8_t* tile, int n, CodeTile<kSubBlock>& out) {
+    const auto words = reinterpret_cast<PackedWords>(tile + codes_at(n));
+    const auto fifth_bits = reinterpret_cast<PackedWords>(tile + fifth_bits_at(n));
+    for (int b = 0; b < n / kValues; ++b) {
+      if constexpr (kHasMinimum) {
+        const auto scales = S::load_i32(reinterpret_cast<PackedWords>(tile)[b]);
+        S::store(out.scale[b], S::template half_of<0>(scales));
+        S::store(out.minimum[b], S::template half_of<1>(scales));
+      } else {
+        S::store(out.scale[b],
+                 S::load_half(reinterpret_cast<const uint16_t*>(tile) + b * kPanelRows));
+      }
+      Format::unpack_block(words + b * kCodeBytes / 4, fifth_bits + b, out.codes + 8 * b);
+    }
   }
 
-  static void unpack(int n, const Stored& stored, CodeTile<kSubBlock>& tile) {
-    for (int b = 0; b < n / kValues; ++b) {
-      const auto scales = S::load_i32(stored.scales[b]);
-      S::store(tile.scale[b], S::template half_of<0>(scales));
-      if constexpr (kHasMinimum) S::store(tile.minimum[b], S::template half_of<1>(scales));
-      Format::unpack_block(stored.words + b * kCodeBytes / 4, stored.fifth_bits[b],
-                           tile.codes + 8 * b);
-    }
+ private:
+  static constexpr int kCodeBytes = Bytes - CodesAt;  // 16 or 32
+  static constexpr int kScaleBytes = HasMinimum ? 4 : 2;
+  static constexpr size_t fifth_bits_at(int n) {
+    return static_cast<size_t>(n / kValues * kPanelRows * kScaleBytes + 63) / 64 * 64;
+  }
+  static constexpr size_t codes_at(int n) {
+    return fifth_bits_at(n) +
+           (FifthBitsAt > 0 ? static_cast<size_t>(n / kValues * kPanelRows * 4) : 0);
   }
 };
 
@@ -54,8 +68,7 @@ template <class S>
 struct WeightQ4_0 : Block32<S, WeightQ4_0<S>, 18, 2, false> {
   static constexpr TensorType kType = TensorType::kQ4_0;
   using W = Words<S>;
-  static void unpack_block(const int32_t (*words)[kPanelRows], const int32_t (&)[kPanelRows],
-                           int32_t (*codes)[kPanelRows]) {
+  static void unpack_block(PackedWords words, PackedWords, int32_t (*codes)[kPanelRows]) {
     const auto eight = W::all_bytes(8);
     for (int i = 0; i < 4; ++i) {
       const auto word = W::at(words[i]);
@@ -70,8 +83,7 @@ template <class S>
 struct WeightQ4_1 : Block32<S, WeightQ4_1<S>, 20, 4, true> {
   static constexpr TensorType kType = TensorType::kQ4_1;
   using W = Words<S>;
-  static void unpack_block(const int32_t (*words)[kPanelRows], const int32_t (&)[kPanelRows],
-                           int32_t (*codes)[kPanelRows]) {
+  static void unpack_block(PackedWords words, PackedWords, int32_t (*codes)[kPanelRows]) {
     for (int i = 0; i < 4; ++i) {
       const auto word = W::at(words[i]);
       S::store_i32(codes[i], W::low_nibbles(word));
@@ -84,9 +96,9 @@ struct WeightQ4_1 : Block32<S, WeightQ4_1<S>, 20, 4, true> {
 template <class S, int Offset>
 struct FiveBits {
   using W = Words<S>;
-  static void unpack_block(const int32_t (*words)[kPanelRows],
-                           const int32_t (&fifth_bits)[kPanelRows], int32_t (*codes)[kPanelRows]) {
-    const auto fifth = W::at(fifth_bits);
+  static void unpack_block(PackedWords words, PackedWords fifth_bits,
+                           int32_t (*codes)[kPanelRows]) {
+    const auto fifth = W::at(*fifth_bits);
     unpack_word<0>(W::at(words[0]), fifth, codes);
     unpack_word<1>(W::at(words[1]), fifth, codes);
     unpack_word<2>(W::at(words[2]), fifth, codes);
@@ -123,8 +135,7 @@ struct WeightQ5_1 : Block32<S, WeightQ5_1<S>, 24, 8, true, 4>, FiveBits<S, 0> {
 template <class S>
 struct WeightQ8_0 : Block32<S, WeightQ8_0<S>, 34, 2, false> {
   static constexpr TensorType kType = TensorType::kQ8_0;
-  static void unpack_block(const int32_t (*words)[kPanelRows], const int32_t (&)[kPanelRows],
-                           int32_t (*codes)[kPanelRows]) {
+  static void unpack_block(PackedWords words, PackedWords, int32_t (*codes)[kPanelRows]) {
     for (int i = 0; i < 8; ++i) S::store_i32(codes[i], S::load_i32(words[i]));
   }
 };
@@ -134,7 +145,7 @@ template <class S>
 struct Iq4Levels {
   using W = Words<S>;
   /// Four words of nibbles to eight words of codes.
-  static void unpack(const int32_t (*words)[kPanelRows], int32_t (*codes)[kPanelRows]) {
+  static void unpack(PackedWords words, int32_t (*codes)[kPanelRows]) {
     static constexpr int8_t kLevels[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
                                            1,    13,   25,  38,  53,  69,  89,  113};
     const auto levels = S::load_u8(reinterpret_cast<const uint8_t*>(kLevels));
@@ -150,8 +161,7 @@ struct Iq4Levels {
 template <class S>
 struct WeightIq4Nl : Block32<S, WeightIq4Nl<S>, 18, 2, false> {
   static constexpr TensorType kType = TensorType::kIQ4_NL;
-  static void unpack_block(const int32_t (*words)[kPanelRows], const int32_t (&)[kPanelRows],
-                           int32_t (*codes)[kPanelRows]) {
+  static void unpack_block(PackedWords words, PackedWords, int32_t (*codes)[kPanelRows]) {
     Iq4Levels<S>::unpack(words, codes);
   }
 };

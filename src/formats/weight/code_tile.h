@@ -1,4 +1,5 @@
-// Sixteen stored rows as codes and scales, one row a lane: what exact and fast products start from.
+// A tile of a panel, packed and as codes and scales, one row a lane: what exact and fast products
+// start from.
 #pragma once
 
 #include <string.h>
@@ -20,6 +21,9 @@ struct CodeTile {
   alignas(64) float minimum[kTileColumns / SubBlock][kPanelRows];
 };
 
+/// The words of a packed tile: [word][row].
+using PackedWords = const int32_t (*)[kPanelRows];
+
 /// What formats share: operations on the same word of sixteen rows.
 template <class S>
 struct Words {
@@ -40,86 +44,73 @@ struct Words {
   }
 };
 
-/// Reads tiles of one format, which has
-///   load_words(blocks, g): words [16g, 16g + 16) of a row's blocks of a tile, for groups(n) of g,
-///     then load_tail(blocks) if kHasTail;
-///   load_header(blocks, n, r, stored): what does not lie in those words;
-///   unpack(n, stored, tile), which finds each word of the sixteen rows in stored.words.
-/// Scratch is what a product keeps on its stack.
+/// Columns of the tile that begins at a column.
+static constexpr int tile_columns(int64_t cols, int64_t begin) {
+  return cols - begin < kTileColumns ? static_cast<int>(cols - begin) : kTileColumns;
+}
+
+/// Asks for what follows a packed tile in memory, the next panels, while it is worked on: what the
+/// processor foresees by itself is too close for one input.
+static inline void prefetch_ahead(const uint8_t* tile, size_t bytes) {
+#ifndef AHEAD
+#define AHEAD 4096
+#endif
+  for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(tile + AHEAD + at, 0, 2);
+}
+
+/// Panels of one format, which has
+///   tile_bytes(n): bytes of a packed tile of n columns, a multiple of 64;
+///   pack_row(row, n, lane, tile): puts the blocks of n columns of a row in their places;
+///   unpack(tile, n, codes): a packed tile as codes and scales.
 template <class S, class Format>
 struct CodePanel {
   using Tile = CodeTile<Format::kSubBlock>;
-  struct Scratch {
-    typename Format::Stored stored;
-    Tile tile;
-  };
 
-  /// Columns [begin, begin + n) of n_rows rows; lanes beyond n_rows repeat the last row.
-  static void read(const uint8_t* rows, size_t row_bytes, int n_rows, int64_t begin, int n,
-                   Scratch& scratch) {
-    const int bytes = n / Format::kValues * Format::kBytes;
-    const uint8_t* end = rows + static_cast<size_t>(n_rows) * row_bytes;
-    const uint8_t* blocks[kPanelRows];
-    uint8_t copies[kPanelRows][kTileBytes];
-    for (int r = 0; r < kPanelRows; ++r) {
-      const int row = r < n_rows ? r : n_rows - 1;
-      blocks[r] =
-          rows + static_cast<size_t>(row) * row_bytes + begin / Format::kValues * Format::kBytes;
-      // The next panel, far enough ahead for memory: sixteen interleaved rows are a pattern that
-      // processors do not foresee (Zen 4: one input on 12 MB of Q4_1 takes less than half the
-      // time).
-      for (int at = 0; at < bytes; at += 64) {
-        __builtin_prefetch(blocks[r] + kPanelRows * row_bytes + at, 0, 2);
-      }
-      // Words are loaded as if the tile were whole, which must not pass the end of the rows.
-      if (end - blocks[r] < kTileBytes) {
-        memcpy(copies[r], blocks[r], static_cast<size_t>(bytes));
-        memset(copies[r] + bytes, 0, static_cast<size_t>(kTileBytes - bytes));
-        blocks[r] = copies[r];
-      }
+  static constexpr size_t row_bytes(int64_t cols) {
+    return static_cast<size_t>(cols / Format::kValues) * Format::kBytes;
+  }
+  static size_t panel_bytes(int64_t cols) {
+    size_t bytes = 0;
+    for (int64_t begin = 0; begin < cols; begin += kTileColumns) {
+      bytes += Format::tile_bytes(tile_columns(cols, begin));
     }
-    for (int r = 0; r < kPanelRows; ++r) Format::load_header(blocks[r], n, r, scratch.stored);
-    for (int g = 0; g < Format::groups(n); ++g) read_words<false>(blocks, g, scratch.stored);
-    if constexpr (Format::kHasTail) read_words<true>(blocks, Format::groups(n), scratch.stored);
-    Format::unpack(n, scratch.stored, scratch.tile);
+    return bytes;
   }
 
-  /// The same as FP32: out[k][r].
-  static void decode(const uint8_t* rows, size_t row_bytes, int n_rows, int64_t begin, int n,
-                     Scratch& scratch, float (*out)[kPanelRows]) {
-    read(rows, row_bytes, n_rows, begin, n, scratch);
-    for (int k = 0; k < n; k += 4) {
-      const auto codes = S::load_i32(scratch.tile.codes[k / 4]);
-      const int sub = k / Format::kSubBlock;
-      decode_byte<0>(codes, scratch.tile, sub, out[k]);
-      decode_byte<1>(codes, scratch.tile, sub, out[k + 1]);
-      decode_byte<2>(codes, scratch.tile, sub, out[k + 2]);
-      decode_byte<3>(codes, scratch.tile, sub, out[k + 3]);
+  static void pack(const std::byte* rows, size_t row_bytes, int n_rows, int64_t cols,
+                   std::byte* panel) {
+    uint8_t* tile = reinterpret_cast<uint8_t*>(panel);
+    for (int64_t begin = 0; begin < cols; begin += kTileColumns) {
+      const int n = tile_columns(cols, begin);
+      memset(tile, 0, Format::tile_bytes(n));  // padding
+      for (int r = 0; r < kPanelRows; ++r) {
+        const size_t row = static_cast<size_t>(r < n_rows ? r : n_rows - 1);
+        const auto* blocks = reinterpret_cast<const uint8_t*>(rows + row * row_bytes);
+        Format::pack_row(blocks + begin / Format::kValues * Format::kBytes, n, r, tile);
+      }
+      tile += Format::tile_bytes(n);
     }
+  }
+
+  /// A packed tile as FP32: out[k][r].
+  struct Decoded {
+    Tile codes;
+    alignas(64) float values[kTileColumns][kPanelRows];
+  };
+  static const float* decode(const uint8_t* tile, int n, Decoded& out) {
+    Format::unpack(tile, n, out.codes);
+    for (int k = 0; k < n; k += 4) {
+      const auto codes = S::load_i32(out.codes.codes[k / 4]);
+      const int sub = k / Format::kSubBlock;
+      decode_byte<0>(codes, out.codes, sub, out.values[k]);
+      decode_byte<1>(codes, out.codes, sub, out.values[k + 1]);
+      decode_byte<2>(codes, out.codes, sub, out.values[k + 2]);
+      decode_byte<3>(codes, out.codes, sub, out.values[k + 3]);
+    }
+    return out.values[0];
   }
 
  private:
-  static constexpr int kTileBytes = kTileColumns / Format::kValues * Format::kBytes;
-
-  // Not one loop with a branch for the tail: there GCC 12 at -O2 mixed up the AVX2 registers of the
-  // two ways to load sixteen rows.
-  template <bool Tail>
-  static void read_words(const uint8_t* const (&blocks)[kPanelRows], int g,
-                         typename Format::Stored& stored) {
-    typename S::I32x16 words[16];
-#pragma GCC unroll 16
-    for (int r = 0; r < 16; ++r) {
-      if constexpr (Tail) {
-        words[r] = Format::load_tail(blocks[r]);
-      } else {
-        words[r] = Format::load_words(blocks[r], g);
-      }
-    }
-    S::transpose(words);
-#pragma GCC unroll 16
-    for (int i = 0; i < 16; ++i) S::store_i32(stored.words[16 * g + i], words[i]);
-  }
-
   template <int Index>
   static void decode_byte(typename S::I32x16 codes, const Tile& tile, int sub, float* out) {
     const auto code = S::to_float(S::template signed_byte<Index>(codes));

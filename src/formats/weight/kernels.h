@@ -9,14 +9,18 @@ namespace quant {
 
 template <class S, class Format>
 constexpr WeightKernels float_weight_kernels() {
-  using Product = FloatProduct<S, FloatPanel<S, Format>>;
-  return {Format::kType, Product::decode_row, Product::product, nullptr};
+  using Panel = FloatPanel<S, Format>;
+  using Product = FloatProduct<S, Panel>;
+  return {Format::kType, Product::decode_row, Panel::panel_bytes,
+          Panel::pack,   Product::product,    nullptr};
 }
 
 template <class S, class Format>
 constexpr WeightKernels quantized_weight_kernels() {
-  using Product = FloatProduct<S, CodePanel<S, Format>>;
-  return {Format::kType, Product::decode_row, Product::product, Int8Product<S, Format>::product};
+  using Panel = CodePanel<S, Format>;
+  using Product = FloatProduct<S, Panel>;
+  return {Format::kType, Product::decode_row, Panel::panel_bytes,
+          Panel::pack,   Product::product,    Int8Product<S, Format>::product};
 }
 
 /// An array, without std::array: see simd/scalar.h.

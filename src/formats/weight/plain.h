@@ -1,7 +1,7 @@
 // F32, F16, BF16: weights stored as floats.
 #pragma once
 
-#include "formats/weight/weight_format.h"
+#include "formats/weight/code_tile.h"
 
 namespace quant {
 
@@ -32,27 +32,34 @@ struct WeightBf16 {
   }
 };
 
-/// Reads tiles of such a format: the counterpart of CodePanel.
+/// Panels of such a format: [cols][16] stored floats. The counterpart of CodePanel.
 template <class S, class Format>
 struct FloatPanel {
-  struct Scratch {};
+  static constexpr size_t row_bytes(int64_t cols) {
+    return static_cast<size_t>(cols) * Format::kBytes;
+  }
+  static constexpr size_t panel_bytes(int64_t cols) { return kPanelRows * row_bytes(cols); }
 
-  static void decode(const uint8_t* rows, size_t row_bytes, int n_rows, int64_t begin, int n,
-                     Scratch&, float (*out)[kPanelRows]) {
-    for (int k = 0; k < n; k += 16) {
-      typename S::F32x16 block[16];
-#pragma GCC unroll 16
-      for (int r = 0; r < 16; ++r) {
-        const int row = r < n_rows ? r : n_rows - 1;
-        const uint8_t* from =
-            rows + static_cast<size_t>(row) * row_bytes + (begin + k) * Format::kBytes;
-        __builtin_prefetch(from + kPanelRows * row_bytes, 0, 2);  // the next panel, as in CodePanel
-        block[r] = Format::load(from);
+  static void pack(const std::byte* rows, size_t row_bytes, int n_rows, int64_t cols,
+                   std::byte* panel) {
+    for (int r = 0; r < kPanelRows; ++r) {
+      const std::byte* row = rows + static_cast<size_t>(r < n_rows ? r : n_rows - 1) * row_bytes;
+      for (int64_t k = 0; k < cols; ++k) {
+        memcpy(panel + (k * kPanelRows + r) * Format::kBytes, row + k * Format::kBytes,
+               Format::kBytes);
       }
-      S::transpose(block);
-#pragma GCC unroll 16
-      for (int i = 0; i < 16; ++i) S::store(out[k + i], block[i]);
     }
+  }
+
+  struct Decoded {
+    alignas(64) float values[kTileColumns][kPanelRows];
+  };
+  static const float* decode(const uint8_t* tile, int n, Decoded& out) {
+    if constexpr (Format::kType == TensorType::kF32) return reinterpret_cast<const float*>(tile);
+    for (int k = 0; k < n; ++k) {
+      S::store(out.values[k], Format::load(tile + k * kPanelRows * Format::kBytes));
+    }
+    return out.values[0];
   }
 };
 

@@ -1,0 +1,14 @@
+// What the operating system is told about memory. Advice only: failures do not matter.
+#pragma once
+
+#include <cstddef>
+
+namespace quant {
+
+/// Large pages for the whole pages inside, so that streaming through them misses the TLB less.
+void advise_huge_pages(void* memory, std::size_t bytes) noexcept;
+/// The whole pages inside a read-only mapping of a file need not stay resident; they are read again
+/// where they are touched again.
+void release_pages(const void* mapping, std::size_t bytes) noexcept;
+
+}  // namespace quant

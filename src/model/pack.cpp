@@ -1,0 +1,56 @@
+#include "model/pack.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/memory_advice.h"
+#include "base/parallel.h"
+#include "base/to_size.h"
+#include "kernels/kernels.h"
+
+namespace quant {
+namespace {
+
+std::vector<Matrix*> multiplied_matrices(ModelWeights& weights) {
+  std::vector<Matrix*> matrices;
+  for (LayerWeights& layer : weights.layers) {
+    for (Matrix* w :
+         {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) {
+      matrices.push_back(w);
+    }
+  }
+  matrices.push_back(&weights.output);
+  return matrices;
+}
+
+void pack_matrix(const Matrix& w, const WeightKernels& kernels, std::byte* panels, int threads) {
+  parallel_for(threads, w.n_panels(), [&](std::int64_t panel, int) {
+    const std::int64_t row = panel * kPanelRows;
+    const int n_rows = static_cast<int>(std::min<std::int64_t>(kPanelRows, w.rows - row));
+    kernels.pack(w.data + to_size(row) * w.row_bytes, w.row_bytes, n_rows, w.cols,
+                 panels + to_size(panel) * w.panel_bytes);
+  });
+}
+
+}  // namespace
+
+void pack_weights(ModelWeights& weights, int threads) {
+  const Kernels& kernels = kernels_for(best_isa());
+  const std::vector<Matrix*> matrices = multiplied_matrices(weights);
+  std::size_t bytes = 0;
+  for (Matrix* w : matrices) {
+    w->panel_bytes = weight_kernels(kernels, w->type).panel_bytes(w->cols);
+    bytes += to_size(w->n_panels()) * w->panel_bytes;
+  }
+  weights.panels = AlignedBuffer<std::byte>(bytes);
+  advise_huge_pages(weights.panels.data(), bytes);
+  std::byte* panels = weights.panels.data();
+  for (Matrix* w : matrices) {
+    pack_matrix(*w, weight_kernels(kernels, w->type), panels, threads);
+    w->panels = panels;
+    panels += to_size(w->n_panels()) * w->panel_bytes;
+    release_pages(w->data, to_size(w->rows) * w->row_bytes);
+  }
+}
+
+}  // namespace quant
