@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "formats/weight_reference.h"
+#include "support/print.h"
 
 namespace quant::test {
 namespace {
@@ -100,7 +101,7 @@ TEST_P(QuantizeInt8Test, SameBitsAsScalar) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, QuantizeInt8Test, testing::ValuesIn(available_isas()),
-                         [](const auto& i) { return std::string(isa_name(i.param)); });
+                         testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace quant::test
