@@ -42,6 +42,8 @@ TEST_F(Usage, HelpAndVersionGoToStdout) {
   const CommandResult tokenize = run_quant({"tokenize", "--help"});
   expect_quiet_success(tokenize);
   EXPECT_NE(tokenize.out.find("--ids"), std::string::npos);
+  EXPECT_NE(tokenize.out.find("Usage: quant tokenize"), std::string::npos) << tokenize.out;
+  EXPECT_EQ(tokenize.out.find("Generation:"), std::string::npos) << tokenize.out;
 }
 
 TEST_F(Usage, NothingToDo) {

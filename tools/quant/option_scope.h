@@ -6,6 +6,7 @@
 namespace quant::tool {
 
 // Headings of the help text; an option's heading decides which commands it belongs to.
+inline constexpr const char* kOtherOptions = "Options";
 inline constexpr const char* kTaskOptions = "What to do";
 inline constexpr const char* kCacheOptions = "KV cache";
 inline constexpr const char* kComputingOptions = "Computing";

@@ -150,6 +150,7 @@ void add_bench(CLI::App& app, RunOptions& run, BenchArguments& bench) {
   CLI::App* sub = app.add_subcommand("bench", "Measure speed beside the machine's limits");
   sub->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   add_run_options(*sub, run);
+  begin_group(*sub, kTaskOptions);
   sub->add_option("-p,--prefill", bench.measure.prefill, "Tokens of a timed prefill (0: none)")
       ->check(at_least(0))
       ->type_name("N");
@@ -164,6 +165,7 @@ void add_bench(CLI::App& app, RunOptions& run, BenchArguments& bench) {
   sub->add_option("-r,--repetitions", bench.measure.repetitions, "Timed repetitions")
       ->check(at_least(1))
       ->type_name("R");
+  begin_group(*sub, kResultOptions);
   CLI::Option* json = sub->get_option("--json");
   CLI::Option* csv = sub->add_flag("--csv", bench.csv, "Print as CSV")->excludes(json);
   sub->add_flag("--md", bench.markdown, "Print as a Markdown table")->excludes(csv)->excludes(json);
@@ -203,10 +205,11 @@ Options parse_options(int argc, const char* const* argv) {
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   bool info = false;
   add_task_options(app, options, info);
-  begin_group(app, "Options");
+  begin_group(app, kOtherOptions);
   add_run_options(app, options.run);
   add_ppl_options(app, options.ppl);
   add_generate_options(app, options.generate);
+  begin_group(app, kOtherOptions);
   CLI::App* types = app.add_subcommand("types", "List the KV formats");
   types->add_flag("--json", options.types_json, "Print as JSON");
   add_tokenize(app, options.tokenize);
@@ -221,7 +224,7 @@ Options parse_options(int argc, const char* const* argv) {
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::CallForHelp&) {
-    std::cout << used().help();
+    std::cout << app.help();
     return options;
   } catch (const CLI::CallForVersion& version_text) {
     std::cout << version_text.what() << '\n';
