@@ -2,8 +2,10 @@
 #pragma once
 
 #include <optional>
-#include <string>
 #include <string_view>
+#include <vector>
+
+#include "quant/tokenizer.h"
 
 namespace quant {
 
@@ -14,7 +16,8 @@ enum class ChatFormat { kChatMl, kLlama3, kGemma, kMistral, kPhi3 };
 std::optional<ChatFormat> detect_chat_format(std::string_view chat_template);
 
 /// One user message, and what makes the model answer it. Without BOS, which the tokenizer's add_bos
-/// tells about; to be encoded with parse_special.
-std::string render_user_message(ChatFormat format, std::string_view message);
+/// tells about. Special tokens are parsed in the template's own pieces alone: a message cannot end
+/// its turn.
+std::vector<TextPiece> render_user_message(ChatFormat format, std::string_view message);
 
 }  // namespace quant

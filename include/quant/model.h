@@ -28,9 +28,10 @@ enum class Activation { kSilu, kGeluTanh };
 /// where divisor is freq_factors, or for longrope long_factors if the session's context exceeds
 /// original_context and else short_factors; 1 where these are empty. For yarn
 ///     edge(beta) = n_rot · ln(original_context / (2π · beta)) / (2 · ln(base))
-///     low = max(0, floor(edge(yarn_beta_fast)))
-///     high = min(n_rot - 1, ceil(edge(yarn_beta_slow)))
-///     mix[i] = yarn_ext_factor · (1 - clamp((i - low) / max(0.001, high - low), 0, 1))
+///     low = max(0, floor(edge(32)))     high = min(n_rot - 1, ceil(edge(1)))
+///     mix[i] = 1 - clamp((i - low) / max(0.001, high - low), 0, 1)
+/// with the paper's constants: llama.cpp b11434 reads the files' own for none of the supported
+/// architectures.
 /// Cosine and sine are multiplied by attention_factor, and for yarn with factor > 1 also by
 /// 1 + 0.1 · ln(factor).
 struct RopeConfig {
@@ -40,11 +41,6 @@ struct RopeConfig {
   RopeScaling scaling = RopeScaling::kNone;
   double factor = 1.0;       ///< context extension; 1 where scaling is none
   int original_context = 0;  ///< context length before extension; context_length if not stated
-  // llama.cpp b11434 reads the yarn_* keys for none of the supported architectures, so that these
-  // are the constants of the paper.
-  double yarn_ext_factor = 1.0;
-  double yarn_beta_fast = 32.0;
-  double yarn_beta_slow = 1.0;
   /// rope.scaling.attn_factor as stored: applies with every kind of scaling, also none. What yarn
   /// adds to it is not included (see above).
   double attention_factor = 1.0;

@@ -65,8 +65,9 @@ Fp32Share fp32_share(const ModelConfig& config, const KvSide& side, const EvalPl
 struct PerplexityResult {
   double perplexity;
   double mean_nll;               ///< nats a token
-  double standard_error;         ///< of the perplexity, tokens taken as independent
-  double standard_error_blocks;  ///< of the perplexity, bootstrap over blocks of 64 tokens
+  double standard_error;         ///< of the perplexity, tokens taken as independent; NaN for one
+  double standard_error_blocks;  ///< of the perplexity, bootstrap over blocks of 64 tokens; NaN for
+                                 ///< one
   std::int64_t scored_tokens;
   std::vector<TokenLoss> losses;  ///< in the order of the windows
   std::vector<Token> targets;     ///< the scored tokens

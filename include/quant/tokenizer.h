@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,12 @@ namespace quant {
 
 class GgufFile;
 using Token = std::int32_t;
+
+/// A part of a text, and whether the texts of control tokens in it mean those tokens.
+struct TextPiece {
+  std::string text;
+  bool parse_special = false;
+};
 
 /// Immutable after construction; encode and decode may be called from several threads.
 class Tokenizer {
@@ -27,6 +34,9 @@ class Tokenizer {
   /// become those tokens, with parse_special those of control and unknown tokens, too.
   /// O(n log n). Throws Error(kUsage) for a text of 512 MiB or more.
   virtual std::vector<Token> encode(std::string_view text, bool parse_special = false) const = 0;
+  /// The same of pieces that make one text: tokens may cross from one to the next, control and
+  /// unknown tokens are found only within a piece that parses them.
+  virtual std::vector<Token> encode(std::span<const TextPiece> pieces) const = 0;
   /// The bytes that a token stands for; empty for control tokens unless render_special. Throws
   /// Error(kUsage) for a token beyond the vocabulary.
   virtual std::string token_bytes(Token token, bool render_special = false) const = 0;

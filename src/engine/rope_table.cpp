@@ -7,15 +7,19 @@
 namespace quant {
 namespace {
 
+/// Coordinates that turn more often than the first in the original context keep their frequency,
+/// those that turn less often than the second are interpolated: the paper's beta and alpha.
+constexpr double kYarnBetaFast = 32.0;
+constexpr double kYarnBetaSlow = 1.0;
+
 /// YaRN's ramp (arXiv 2309.00071, section 3.2): 1 for coordinates that keep their frequency, 0 for
 /// those that are interpolated. A coordinate's place is how many turns it makes in the original
-/// context, between beta_slow and beta_fast.
+/// context, between these two.
 class YarnRamp {
  public:
   explicit YarnRamp(const RopeConfig& config)
-      : low_(std::max(0.0, std::floor(pair_of_turns(config, config.yarn_beta_fast)))),
-        high_(std::min(config.n_rot - 1.0,
-                       std::ceil(pair_of_turns(config, config.yarn_beta_slow)))) {}
+      : low_(std::max(0.0, std::floor(pair_of_turns(config, kYarnBetaFast)))),
+        high_(std::min(config.n_rot - 1.0, std::ceil(pair_of_turns(config, kYarnBetaSlow)))) {}
 
   double operator()(int pair) const noexcept {
     const double place = (pair - low_) / std::max(0.001, high_ - low_);
@@ -55,8 +59,7 @@ RopeTable::RopeTable(const RopeConfig& config, std::int64_t context)
   for (int i = 0; i < half_; ++i) {
     double frequency = std::pow(config.base, -2.0 * i / config.n_rot);
     if (!divisors.empty()) frequency /= static_cast<double>(divisors[static_cast<std::size_t>(i)]);
-    const double keep =
-        config.scaling == RopeScaling::kYarn ? ramp(i) * config.yarn_ext_factor : 0.0;
+    const double keep = config.scaling == RopeScaling::kYarn ? ramp(i) : 0.0;
     frequency *= keep + (1.0 - keep) / config.factor;
     frequencies_[static_cast<std::size_t>(i)] = frequency;
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "base/splitmix64.h"
@@ -15,7 +16,7 @@ double mean(std::span<const double> values) noexcept {
 }
 
 double standard_error(std::span<const double> values) noexcept {
-  if (values.size() < 2) return 0.0;
+  if (values.size() < 2) return std::numeric_limits<double>::quiet_NaN();
   const double center = mean(values);
   double squares = 0.0;
   for (const double v : values) squares += (v - center) * (v - center);
@@ -35,7 +36,7 @@ double block_standard_error(std::span<const double> values) {
     const double count = static_cast<double>(part.size());
     blocks.push_back({mean(part) * count, count});
   }
-  if (blocks.size() < 2) return standard_error(values);
+  if (blocks.size() < 2) return std::numeric_limits<double>::quiet_NaN();
   SplitMix64 random(0x5eed);
   std::vector<double> means;
   means.reserve(kResamples);

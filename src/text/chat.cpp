@@ -66,9 +66,11 @@ std::optional<ChatFormat> detect_chat_format(std::string_view chat_template) {
   return std::nullopt;
 }
 
-std::string render_user_message(ChatFormat format, std::string_view message) {
+std::vector<TextPiece> render_user_message(ChatFormat format, std::string_view message) {
   const FormatRow& row = kFormats[static_cast<std::size_t>(format)];
-  return std::string(row.before).append(row.trim ? trim(message) : message).append(row.after);
+  return {{std::string(row.before), true},
+          {std::string(row.trim ? trim(message) : message), false},
+          {std::string(row.after), true}};
 }
 
 }  // namespace quant

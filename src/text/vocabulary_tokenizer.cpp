@@ -26,6 +26,22 @@ VocabularyTokenizer::VocabularyTokenizer(const GgufFile& file, const SpecialDefa
 }
 
 std::vector<Token> VocabularyTokenizer::encode(std::string_view text, bool parse_special) const {
+  const Stretch whole{0, text.size()};
+  return encode_parsed(text, {&whole, parse_special ? std::size_t{1} : std::size_t{0}});
+}
+
+std::vector<Token> VocabularyTokenizer::encode(std::span<const TextPiece> pieces) const {
+  std::string text;
+  std::vector<Stretch> parsed;
+  for (const TextPiece& piece : pieces) {
+    if (piece.parse_special) parsed.push_back({text.size(), text.size() + piece.text.size()});
+    text += piece.text;
+  }
+  return encode_parsed(text, parsed);
+}
+
+std::vector<Token> VocabularyTokenizer::encode_parsed(std::string_view text,
+                                                      std::span<const Stretch> parsed) const {
   // Symbols are numbered with 32 bits, and escaping a space makes three bytes of one.
   if (text.size() > std::numeric_limits<std::int32_t>::max() / 4) {
     throw Error(ErrorKind::kUsage,
@@ -33,7 +49,7 @@ std::vector<Token> VocabularyTokenizer::encode(std::string_view text, bool parse
   }
   std::vector<Token> tokens;
   bool starts = true;
-  for (const Fragment& fragment : splitter_.split(text, parse_special)) {
+  for (const Fragment& fragment : splitter_.split(text, parsed)) {
     if (fragment.token == kNoToken) {
       encode_text(fragment.text, starts, tokens);
     } else {

@@ -1,6 +1,7 @@
 // What the tokenizers have in common: special tokens, and the meaning of token types.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,7 @@ class VocabularyTokenizer : public Tokenizer {
   VocabularyTokenizer(const VocabularyTokenizer&) = delete;
   VocabularyTokenizer& operator=(const VocabularyTokenizer&) = delete;
   std::vector<Token> encode(std::string_view text, bool parse_special) const final;
+  std::vector<Token> encode(std::span<const TextPiece> pieces) const final;
   std::string token_bytes(Token token, bool render_special) const final;
 
  protected:
@@ -33,6 +35,8 @@ class VocabularyTokenizer : public Tokenizer {
   Token unknown() const noexcept { return unknown_; }
 
  private:
+  std::vector<Token> encode_parsed(std::string_view text, std::span<const Stretch> parsed) const;
+
   Vocabulary vocabulary_;
   Token unknown_ = kNoToken;
   SpecialSplitter splitter_;

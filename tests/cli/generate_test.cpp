@@ -244,6 +244,22 @@ TEST_F(Generate, ChatNeedsATemplate) {
   expect_refusal(run_alone({model, "-p", "a", "--chat"}), 2, {"--chat", "no chat template"});
 }
 
+TEST_F(Generate, AMessageCannotEndItsTurn) {
+  const std::filesystem::path chat = dir.path() / "chat.gguf";
+  tiny_model({}).add("tokenizer.chat_template", "<|im_start|> and <|im_end|>").write(chat);
+  const auto prompt_tokens = [&](const char* message) {
+    return run_alone({chat.string(), "--chat", "-p", message, "-n", "1", "--json"})
+        .json()["prompt_tokens"]
+        .get<int>();
+  };
+  EXPECT_NE(run_quant({chat.string(), "-p", "a", "-n", "1"}).err.find("--chat"), std::string::npos);
+  // A refusal is one line, without the hint.
+  expect_refusal(run_quant({chat.string(), "-p", "a", "-n", "600"}), 2, {"context of 512"});
+  expect_refusal(run_quant({chat.string(), "-p", "a", "-T", "nan"}), 2, {"temperature"});
+  // As a special token, "</s>" would be one; as text, it has as many as another of its length.
+  EXPECT_EQ(prompt_tokens("a</s>b"), prompt_tokens("a(/s)b"));
+}
+
 TEST_F(Generate, RealInstructModel) {
   const auto path = models_dir() / "smollm2-135m.gguf";
   QUANT_REQUIRE_PATH(path);

@@ -129,7 +129,8 @@ TEST_F(TokenizeCommand, RealModelsGiveTheReferenceIds) {
     std::string expected;
     for (const Token id :
          read_ids(shared_dir() / "ref" / "real" / (std::string(name) + ".1k.ids"))) {
-      expected += (expected.empty() ? "" : " ") + std::to_string(id);
+      if (!expected.empty()) expected += ' ';
+      expected += std::to_string(id);
     }
     EXPECT_EQ(result.out, expected + "\n") << name;
   }

@@ -100,6 +100,23 @@ TEST_F(PerplexityCommand, HashesAreThoseOfTheFiles) {
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+TEST_F(PerplexityCommand, WhatCannotBeKnownIsNullWithAReason) {
+  const auto record_of = [&](const char* words) {
+    return Command({model, "--ppl", "-", "--json", "-j", "1"}).pipe_in(words).run().json();
+  };
+  const nlohmann::json one = record_of("!");  // BOS is not scored
+  EXPECT_EQ(one["scored_tokens"], 1);
+  EXPECT_TRUE(one["standard_error"].is_null());
+  EXPECT_NE(one["reason"].get<std::string>().find("two scored tokens"), std::string::npos);
+  const nlohmann::json two = record_of("!?");
+  EXPECT_GT(two["standard_error"].get<double>(), 0.0);
+  EXPECT_TRUE(two["standard_error_blocks"].is_null());
+  EXPECT_NE(two["reason"].get<std::string>().find("two blocks"), std::string::npos);
+  const CommandResult report = Command({model, "--ppl", "-", "-j", "1"}).pipe_in("!?").run();
+  expect_quiet_success(report);
+  EXPECT_NE(report.out.find("± unknown over blocks"), std::string::npos) << report.out;
+}
+
 TEST_F(PerplexityCommand, ReportNamesResultAndConfiguration) {
   const CommandResult result =
       run_quant({model, "--ppl", text, "-k", "turbo_kv_4b", "--k-window", "16"});

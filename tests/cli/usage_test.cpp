@@ -42,6 +42,8 @@ TEST_F(Usage, HelpAndVersionGoToStdout) {
   const CommandResult tokenize = run_quant({"tokenize", "--help"});
   expect_quiet_success(tokenize);
   EXPECT_NE(tokenize.out.find("--ids"), std::string::npos);
+  EXPECT_NE(tokenize.out.find("Usage: quant tokenize"), std::string::npos) << tokenize.out;
+  EXPECT_EQ(tokenize.out.find("Generation:"), std::string::npos) << tokenize.out;
 }
 
 TEST_F(Usage, NothingToDo) {
@@ -55,6 +57,15 @@ TEST_F(Usage, UnknownOptionsNameTheNearest) {
   expect_refusal(with_model({"--ppl", text, "--treads=2"}), 2, {"--treads", "--threads"});
   expect_refusal(with_model({"--ppl", text, "--xyzzy"}), 2, {"--xyzzy", "--help"});
   expect_refusal(run_quant({"tokenize", model, text, "--idz"}), 2, {"--idz", "--ids"});
+}
+
+TEST_F(Usage, LongNamesWithOneDashAreNotTakenForShortOnesWithAValue) {
+  expect_refusal(with_model({"-ngl", "99", "-p", "a"}), 2, {"unknown argument '-ngl'"});
+  expect_refusal(with_model({"-fa"}), 2, {"unknown argument '-fa'"});
+  expect_refusal(with_model({"-p", "a", "-no-cnv"}), 2, {"unknown argument '-no-cnv'"});
+  expect_refusal(run_quant({"bench", model, "-ub", "64"}), 2, {"unknown argument '-ub'"});
+  // A short name with its number, and a value that looks like a name, are what they are.
+  expect_quiet_success(with_model({"-p", "-fa", "-n1", "-j1"}));
 }
 
 TEST_F(Usage, UnknownNamesNameTheNearestOrTheKnown) {
@@ -97,6 +108,71 @@ TEST_F(Usage, CommandsExcludeEachOther) {
   expect_refusal(with_model({"-p", "a", "-f", text}), 2, {"two prompts"});
 }
 
+TEST_F(Usage, OptionsWithoutEffectAreRefused) {
+  using Arguments = std::vector<std::string>;
+  const auto refused = [&](Arguments task, const Arguments& option, const char* hint) {
+    SCOPED_TRACE(option.front());
+    task.insert(task.end(), option.begin(), option.end());
+    expect_refusal(with_model(task), 2, {option.front(), "no effect", hint});
+  };
+  refused({"--ppl", text}, {"--stride", "8"}, "--protocol strided");
+  refused({"--ppl", text, "--protocol", "llamacpp"}, {"--stride", "8"}, "--protocol strided");
+  for (const Arguments& option : {Arguments{"--chat"},
+                                  {"-n", "4"},
+                                  {"-T", "1"},
+                                  {"--top-k", "9"},
+                                  {"--top-p", "0.5"},
+                                  {"--min-p", "0.1"},
+                                  {"--repeat-penalty", "1.1"}}) {
+    refused({"--ppl", text}, option, "with --ppl");
+    refused({"--info"}, option, "with --info");
+  }
+  for (const Arguments& option : {Arguments{"--chunks", "2"},
+                                  {"--protocol", "strided"},
+                                  {"--stride", "2"},
+                                  {"--allow-longer"}}) {
+    refused({"-p", "a"}, option, "with a prompt");
+    refused({"-f", text}, option, "with a prompt");
+    refused({"--info"}, option, "with --info");
+  }
+  for (const Arguments& option : {Arguments{"-k", "fp16"},
+                                  {"-v", "fp16"},
+                                  {"--k-window", "8"},
+                                  {"--v-window", "8"},
+                                  {"--window", "8"},
+                                  {"--sink", "8"},
+                                  {"-c", "64"},
+                                  {"--math", "fast"},
+                                  {"--isa", "scalar"}}) {
+    refused({"--info"}, option, "with --info");
+  }
+  for (const Arguments& option :
+       {Arguments{"--top-k", "9"}, {"--top-p", "0.5"}, {"--min-p", "0.1"}}) {
+    refused({"-p", "a"}, option, "-T 0.8");
+  }
+}
+
+TEST_F(Usage, OptionsWithoutEffectInFrontOfASubcommandAreRefused) {
+  for (const char* option : {"--json", "--chat", "--allow-longer", "--info"}) {
+    expect_refusal(run_quant({option, "types"}), 2, {option, "in front of types"});
+    expect_refusal(run_quant({option, "tokenize", model, text}), 2, {option, "tokenize"});
+  }
+  expect_refusal(run_quant({"-n", "4", "bench", model}), 2, {"-n", "in front of bench"});
+  expect_refusal(run_quant({"bench", model, "--csv", "--json"}), 2, {"--csv", "--json"});
+  expect_refusal(run_quant({"bench", model, "--md", "--json"}), 2, {"--md", "--json"});
+}
+
+TEST_F(Usage, HarmlessHabitsAreWelcome) {
+  expect_quiet_success(with_model({"--info", "-t", "1", "-b", "64", "-s", "1"}));
+  expect_quiet_success(with_model({"--ppl", text, "-t", "1", "-s", "1"}));
+  // Who asks for greedy in words may leave the other samplers' options where they are.
+  expect_quiet_success(with_model({"-p", "a", "-n", "1", "-j", "1", "--temp", "0", "--top-k", "40",
+                                   "--top-p", "0.9", "--min-p", "0.05", "-s", "1"}));
+  // What bench shares may stand in front of it; its own complaint shows that it was reached.
+  expect_refusal(run_quant({"-k", "fp32", "bench", model, "-p", "0", "-n", "0"}), 2,
+                 {"nothing to measure"});
+}
+
 TEST_F(Usage, FilesThatAreNotThere) {
   const std::string missing = (dir.path() / "missing").string();
   expect_refusal(run_quant({missing, "--info"}), 4, {missing});
@@ -128,6 +204,7 @@ TEST_F(Usage, TextsThatAreTooShort) {
   expect_refusal(with_model({"--ppl", write("empty.txt", "")}), 2, {"empty.txt", "empty"});
   expect_refusal(with_model({"--ppl", text, "--protocol", "llamacpp"}), 2, {"2 x 512"});
   expect_refusal(with_model({"-p", "a", "-n", "600"}), 2, {"context of 512"});
+  expect_refusal(Command({model, "--ppl", "-"}).pipe_in("").run(), 2, {"standard input", "empty"});
   expect_refusal(with_model({"--ppl", text, "-c", "513"}), 2, {"--allow-longer"});
 }
 

@@ -64,9 +64,8 @@ std::vector<Spec> all_specs() {
   return specs;
 }
 
-std::string spec_name(const testing::TestParamInfo<Spec>& info) {
-  return std::string(kv_format_info(info.param.type).name) + "_w" +
-         std::to_string(info.param.window) + "_s" + std::to_string(info.param.sink);
+void PrintTo(const Spec& spec, std::ostream* out) {
+  *out << kv_format_info(spec.type).name << "_w" << spec.window << "_s" << spec.sink;
 }
 
 struct RunShape {
@@ -99,7 +98,8 @@ TEST_P(Invariance, BatchAndThreadsDoNotChangeOneBit) {
   expect_invariant(model, {side, side}, random_tokens(kPositions, 288));
 }
 
-INSTANTIATE_TEST_SUITE_P(Formats, Invariance, testing::ValuesIn(all_specs()), spec_name);
+INSTANTIATE_TEST_SUITE_P(Formats, Invariance, testing::ValuesIn(all_specs()),
+                         testing::PrintToStringParamName());
 
 TEST(Invariance, DifferentSidesTogether) {
   const auto model = sliding_model(TensorType::kQ8_0);

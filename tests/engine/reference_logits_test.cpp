@@ -51,7 +51,7 @@ TEST_P(ReferenceLogits, FastModeIsNoFartherThanTheOtherEngine) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, ReferenceLogits, testing::ValuesIn(all_references()),
-                         [](const auto& info) { return info.param.name; });
+                         testing::PrintToStringParamName());
 
 TEST(ReferenceFiles, AllTinyModelsAreThere) {
   QUANT_REQUIRE_PATH(shared_dir() / "ref" / "tiny");

@@ -212,7 +212,8 @@ TEST_P(KvConformance, RowsMayBeDividedAnywhere) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, KvConformance, testing::ValuesIn(all_kv_cases()), kv_case_name);
+INSTANTIATE_TEST_SUITE_P(All, KvConformance, testing::ValuesIn(all_kv_cases()),
+                         testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace quant::test

@@ -250,9 +250,12 @@ TEST_P(KvTurboError, CodesDoNotDependOnTheRowsScale) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, KvError, testing::ValuesIn(all_kv_cases()), kv_case_name);
-INSTANTIATE_TEST_SUITE_P(All, KvValueError, testing::ValuesIn(cases_of(false)), kv_case_name);
-INSTANTIATE_TEST_SUITE_P(All, KvTurboError, testing::ValuesIn(cases_of(true)), kv_case_name);
+INSTANTIATE_TEST_SUITE_P(All, KvError, testing::ValuesIn(all_kv_cases()),
+                         testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(All, KvValueError, testing::ValuesIn(cases_of(false)),
+                         testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(All, KvTurboError, testing::ValuesIn(cases_of(true)),
+                         testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace quant::test

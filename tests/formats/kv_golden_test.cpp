@@ -27,7 +27,8 @@ TEST_P(KvGolden, BytesAreThoseOfTheFile) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, KvGolden, testing::ValuesIn(all_kv_cases()), kv_case_name);
+INSTANTIATE_TEST_SUITE_P(All, KvGolden, testing::ValuesIn(all_kv_cases()),
+                         testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace quant::test

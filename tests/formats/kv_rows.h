@@ -69,8 +69,8 @@ inline std::vector<KvCase> all_kv_cases() {
   return cases;
 }
 
-inline std::string kv_case_name(const testing::TestParamInfo<KvCase>& c) {
-  return std::string(isa_name(c.param.isa)) + "_" + std::string(kv_format_info(c.param.type).name);
+inline void PrintTo(const KvCase& c, std::ostream* out) {
+  *out << isa_name(c.isa) << '_' << kv_format_info(c.type).name;
 }
 
 /// Bytes or floats between guards, at an address that is no multiple of anything.

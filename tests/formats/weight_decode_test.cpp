@@ -40,7 +40,8 @@ TEST_P(WeightDecodeTest, DecodesEveryValueAsDefined) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, WeightDecodeTest, testing::ValuesIn(weight_cases()), case_name);
+INSTANTIATE_TEST_SUITE_P(All, WeightDecodeTest, testing::ValuesIn(weight_cases()),
+                         testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace quant::test

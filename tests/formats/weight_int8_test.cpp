@@ -157,7 +157,8 @@ std::vector<WeightCase> int8_cases() {
   }
   return cases;
 }
-INSTANTIATE_TEST_SUITE_P(All, WeightInt8Test, testing::ValuesIn(int8_cases()), case_name);
+INSTANTIATE_TEST_SUITE_P(All, WeightInt8Test, testing::ValuesIn(int8_cases()),
+                         testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace quant::test

@@ -122,7 +122,8 @@ TEST_P(WeightProductTest, ProductOfFewRowsEqualsThatOfSixteen) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, WeightProductTest, testing::ValuesIn(weight_cases()), case_name);
+INSTANTIATE_TEST_SUITE_P(All, WeightProductTest, testing::ValuesIn(weight_cases()),
+                         testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace quant::test

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "formats/weight_reference.h"
+#include "support/print.h"
 
 namespace quant::test {
 namespace {
@@ -123,7 +124,7 @@ TEST_P(QuantizeInt8Test, GroupsInterleaveWhatSingleInputsGive) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, QuantizeInt8Test, testing::ValuesIn(available_isas()),
-                         [](const auto& i) { return std::string(isa_name(i.param)); });
+                         testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace quant::test

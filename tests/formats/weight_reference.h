@@ -332,9 +332,8 @@ inline std::vector<WeightCase> weight_cases() {
   }
   return cases;
 }
-inline std::string case_name(const testing::TestParamInfo<WeightCase>& info) {
-  return std::string(tensor_type_info(info.param.type).name) + "_" +
-         std::string(isa_name(info.param.isa));
+inline void PrintTo(const WeightCase& c, std::ostream* out) {
+  *out << tensor_type_info(c.type).name << '_' << isa_name(c.isa);
 }
 
 class WeightTest : public testing::TestWithParam<WeightCase> {};

@@ -9,6 +9,7 @@
 
 #include "base/splitmix64.h"
 #include "kernels/kernels.h"
+#include "support/print.h"
 
 namespace quant::test {
 namespace {
@@ -233,7 +234,7 @@ TEST_P(Elementwise, MergeAddScale) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Isas, Elementwise, testing::ValuesIn(available_isas()),
-                         [](const auto& param) { return std::string(isa_name(param.param)); });
+                         testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace quant::test

@@ -12,6 +12,7 @@
 #include "base/splitmix64.h"
 #include "kernels/simd_ops.h"
 #include "quant/cpu.h"
+#include "support/print.h"
 
 namespace quant::test {
 
@@ -273,7 +274,7 @@ TEST_P(Simd, NearestIntegerIsEvenForTies) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Isas, Simd, testing::ValuesIn(available_isas()),
-                         [](const auto& isa) { return std::string(isa_name(isa.param)); });
+                         testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace quant::test

@@ -56,6 +56,7 @@ struct MemoryCase {
   const char* name;
   KvSide side;
 };
+void PrintTo(const MemoryCase& c, std::ostream* out) { *out << c.name; }
 
 class CacheMemoryTest : public testing::TestWithParam<MemoryCase> {};
 
@@ -90,7 +91,7 @@ INSTANTIATE_TEST_SUITE_P(Formats, CacheMemoryTest,
                          testing::Values(MemoryCase{"fp16", {KvType::kFp16, 0, 0}},
                                          MemoryCase{"turbo_kv_4b", {KvType::kTurboKv4b, 0, 0}},
                                          MemoryCase{"windowed", {KvType::kTurboKv4b, 128, 4}}),
-                         [](const auto& param) { return std::string(param.param.name); });
+                         testing::PrintToStringParamName());
 
 TEST(CacheMemory, GrowsInStepsToWhatTheFormulaSays) {
   const auto model = long_model();

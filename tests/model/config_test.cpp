@@ -246,9 +246,6 @@ TEST_F(ConfigTest, RopeScalingKinds) {
   EXPECT_EQ(yarn.factor, 4.0);
   EXPECT_EQ(yarn.original_context, 128);
   EXPECT_EQ(yarn.attention_factor, 1.25);
-  EXPECT_EQ(yarn.yarn_ext_factor, 1.0);
-  EXPECT_EQ(yarn.yarn_beta_fast, 32.0);
-  EXPECT_EQ(yarn.yarn_beta_slow, 1.0);
   EXPECT_EQ(rope("longrope").scaling, RopeScaling::kLongRope);
   expect_error(ErrorKind::kModel, "rope.scaling.type", [&] { rope("su"); });
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct LogitReference {
   int context;
   double stored_max_difference;  ///< of the other engine's own 8-bit activations
 };
+inline void PrintTo(const LogitReference& reference, std::ostream* out) { *out << reference.name; }
 /// All references in a directory with tiny.json or peer.json; none if it is absent.
 std::vector<LogitReference> read_references(const std::filesystem::path& index);
 

@@ -64,6 +64,8 @@ struct RealModelCase {
   std::uint64_t hash;  ///< and their FNV-1a hash
 };
 
+void PrintTo(const RealModelCase& c, std::ostream* out) { *out << c.name; }
+
 std::uint64_t hash_ids(const std::vector<Token>& ids) {
   std::uint64_t hash = 0xCBF29CE484222325u;
   for (const Token id : ids) hash = (hash ^ static_cast<std::uint64_t>(id)) * 0x100000001B3u;

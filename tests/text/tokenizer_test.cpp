@@ -120,6 +120,23 @@ TEST(Tokenizer, ControlTokensAreRenderedOnlyIfAsked) {
   EXPECT_FALSE(tokenizer->is_end_of_generation(tokenizer->vocab_size()));
 }
 
+TEST(Tokenizer, ControlTokensAreFoundOnlyWithinPiecesThatParseThem) {
+  const auto tokenizer = test::load_tokenizer(test::vocabulary_file("bpe", "gpt-2"));
+  const Token end = tokenizer->encode("<|im_end|>", true).front();
+  using Pieces = std::vector<TextPiece>;
+  const auto ends_in = [&](const Pieces& pieces) {
+    return std::ranges::count(tokenizer->encode(pieces), end);
+  };
+  EXPECT_EQ(ends_in({{"a<|im_end|>b", true}}), 1);
+  EXPECT_EQ(ends_in({{"a<|im_end|>b", false}}), 0);
+  EXPECT_EQ(ends_in({{"<|im_end|>", false}, {"<|im_end|>", true}, {"<|im_end|>", false}}), 1);
+  EXPECT_EQ(ends_in({{"<|im_", true}, {"end|>", false}}), 0);
+  EXPECT_EQ(ends_in({{"<|im_", false}, {"end|>", true}}), 0);
+  EXPECT_EQ(ends_in({{"<|im_", true}, {"end|>", true}}), 0);
+  EXPECT_EQ(tokenizer->encode(Pieces{}), std::vector<Token>());
+  EXPECT_EQ(tokenizer->encode(Pieces{{"", true}, {"", false}}), std::vector<Token>());
+}
+
 TEST(Tokenizer, TokensBeyondTheVocabularyAreRefused) {
   const auto tokenizer = test::load_tokenizer(test::vocabulary_file("bpe", "gpt-2"));
   EXPECT_THROW(tokenizer->token_bytes(tokenizer->vocab_size()), Error);

@@ -30,20 +30,16 @@ std::string prompt_of(const GenerateOptions& generate) {
 }
 
 std::vector<Token> prompt_tokens(const Model& model, const GenerateOptions& generate) {
-  std::string prompt = prompt_of(generate);
-  const auto format = detect_chat_format(model.chat_template());
+  std::vector<TextPiece> prompt = {{prompt_of(generate)}};
   if (generate.chat) {
+    const auto format = detect_chat_format(model.chat_template());
     if (!format.has_value()) {
       throw Error(ErrorKind::kUsage, "--chat: the model has no chat template that quant knows");
     }
-    prompt = render_user_message(*format, prompt);
-  } else if (format.has_value()) {
-    note(
-        "this is an instruct model and the prompt is given to it raw; --chat wraps it in its "
-        "template");
+    prompt = render_user_message(*format, prompt.front().text);
   }
   const Tokenizer& tokenizer = model.tokenizer();
-  std::vector<Token> tokens = tokenizer.encode(prompt, generate.chat);
+  std::vector<Token> tokens = tokenizer.encode(prompt);
   const std::optional<Token> bos = tokenizer.prefix();
   if (bos.has_value() && (tokens.empty() || tokens.front() != *bos)) {
     tokens.insert(tokens.begin(), *bos);
@@ -62,10 +58,9 @@ struct Generation {
 
 /// show(bytes) receives whole UTF-8 characters as they come.
 template <class Show>
-Generation generate_text(Session& session, const std::vector<Token>& prompt,
-                         const GenerateOptions& options, const Show& show) {
+Generation generate_text(Session& session, const std::vector<Token>& prompt, Sampler& sampler,
+                         int n_predict, const Show& show) {
   const Tokenizer& tokenizer = session.model().tokenizer();
-  Sampler sampler(options.sampler);
   // A model may have more rows than its tokenizer has tokens; the rest stand for nothing.
   const std::size_t n_tokens = static_cast<std::size_t>(tokenizer.vocab_size());
   Generation result;
@@ -75,7 +70,7 @@ Generation generate_text(Session& session, const std::vector<Token>& prompt,
   session.append(prompt);
   result.prefill_seconds = seconds_since(begin);
   begin = std::chrono::steady_clock::now();
-  while (static_cast<int>(result.tokens.size()) < options.n_predict) {
+  while (static_cast<int>(result.tokens.size()) < n_predict) {
     const Token next = sampler.sample(session.logits().first(n_tokens), history);
     if (tokenizer.is_end_of_generation(next)) {
       result.ended = true;
@@ -86,7 +81,7 @@ Generation generate_text(Session& session, const std::vector<Token>& prompt,
     const std::string whole = stream.push(tokenizer.token_bytes(next));
     result.text += whole;
     show(whole);
-    if (static_cast<int>(result.tokens.size()) < options.n_predict) session.append({&next, 1});
+    if (static_cast<int>(result.tokens.size()) < n_predict) session.append({&next, 1});
   }
   const std::string rest = stream.finish();
   result.text += rest;
@@ -109,10 +104,18 @@ void check_length(const Model& model, const RunOptions& run, std::size_t prompt,
   }
 }
 
+void hint_at_chat(const Model& model) {
+  if (!detect_chat_format(model.chat_template()).has_value()) return;
+  note(
+      "this is an instruct model and the prompt is given to it raw; --chat wraps it in its "
+      "template");
+}
+
 }  // namespace
 
 void run_generate(const RunOptions& run, const GenerateOptions& generate) {
   SessionOptions options = session_options(run, MathMode::kFast);
+  Sampler sampler(generate.sampler);
   const auto model = Model::load(run.model, {.threads = options.threads});
   const std::vector<Token> prompt = prompt_tokens(*model, generate);
   check_length(*model, run, prompt.size(), generate.n_predict);
@@ -120,14 +123,16 @@ void run_generate(const RunOptions& run, const GenerateOptions& generate) {
   options.context = run.context > 0 ? run.context : asked;
   options.reserve = options.context;
   Session session(model, options);
+  if (!generate.chat) hint_at_chat(*model);
   const bool live = !run.json && run.output.empty();
-  const Generation result = generate_text(session, prompt, generate, [&](const std::string& bytes) {
-    if (!live || bytes.empty()) return;
-    if (std::fwrite(bytes.data(), 1, bytes.size(), stdout) != bytes.size() ||
-        std::fflush(stdout) != 0) {
-      throw Error(ErrorKind::kIo, "standard output: cannot write the text");
-    }
-  });
+  const Generation result =
+      generate_text(session, prompt, sampler, generate.n_predict, [&](const std::string& bytes) {
+        if (!live || bytes.empty()) return;
+        if (std::fwrite(bytes.data(), 1, bytes.size(), stdout) != bytes.size() ||
+            std::fflush(stdout) != 0) {
+          throw Error(ErrorKind::kIo, "standard output: cannot write the text");
+        }
+      });
   const double n_decoded = static_cast<double>(result.tokens.size());
   if (run.json) {
     Json record = configuration_record(session, run);

@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <charconv>
 #include <iostream>
 
+#include "arguments.h"
 #include "console.h"
+#include "option_scope.h"
 #include "quant/error.h"
-#include "quant/suggest.h"
 #include "quant/version.h"
 
 namespace quant::tool {
@@ -22,17 +22,6 @@ constexpr const char* kExamples =
     "  quant types\n"
     "  quant tokenize model.gguf text.txt --ids\n";
 
-/// Names that llama.cpp's users type with one dash, which a parser takes for bundled letters.
-std::vector<std::string> arguments_of(int argc, const char* const* argv) {
-  std::vector<std::string> arguments(argv + 1, argv + argc);
-  for (std::string& argument : arguments) {
-    if (argument == "-ctk") argument = "--cache-type-k";
-    if (argument == "-ctv") argument = "--cache-type-v";
-    if (argument == "--") break;
-  }
-  return arguments;
-}
-
 /// Accepts whole numbers from `least` on.
 CLI::Validator at_least(int least) {
   const auto problem = [least](const std::string& text) -> std::string {
@@ -45,8 +34,11 @@ CLI::Validator at_least(int least) {
   return {problem, "", "at least"};
 }
 
-void add_run_options(CLI::App& app, RunOptions& run) {
-  app.add_option("model,-m,--model", run.model, "Model file (GGUF)")->type_name("MODEL");
+/// The options that are added next stand under this heading of the help text.
+void begin_group(CLI::App& app, const char* heading) { app.option_defaults()->group(heading); }
+
+void add_cache_options(CLI::App& app, RunOptions& run) {
+  begin_group(app, kCacheOptions);
   app.add_option("-k,--k-type,--cache-type-k", run.key_type,
                  "KV format of the keys (see: quant types)")
       ->type_name("TYPE");
@@ -70,6 +62,12 @@ void add_run_options(CLI::App& app, RunOptions& run) {
          "First keys and values kept exact")
       ->check(at_least(0))
       ->type_name("N");
+}
+
+void add_run_options(CLI::App& app, RunOptions& run) {
+  app.add_option("model,-m,--model", run.model, "Model file (GGUF)")->type_name("MODEL");
+  add_cache_options(app, run);
+  begin_group(app, kComputingOptions);
   app.add_option("-c,--ctx-size", run.context, "Context length in tokens")
       ->check(at_least(1))
       ->type_name("CTX");
@@ -83,17 +81,30 @@ void add_run_options(CLI::App& app, RunOptions& run) {
       ->type_name("MODE");
   app.add_option("--isa", run.isa, "Force an instruction set: scalar, avx2, avx512, neon")
       ->type_name("ISA");
+  begin_group(app, kResultOptions);
   app.add_flag("--json", run.json, "Print results as JSON");
   app.add_option("-o,--output", run.output, "Write the result to a file instead")
       ->type_name("FILE");
 }
 
-void add_ppl_options(CLI::App& app, PplOptions& ppl) {
-  app.add_option("--ppl,--perplexity", ppl.text,
+void add_task_options(CLI::App& app, Options& options, bool& info) {
+  begin_group(app, kTaskOptions);
+  app.add_option("--ppl,--perplexity", options.ppl.text,
                  "Measure perplexity of a text (- or a pipe: standard input)")
       ->type_name("FILE")
       ->expected(0, 1)
       ->default_str("");
+  app.add_option("-p,--prompt", options.generate.prompt,
+                 "Generate text after a prompt (- for standard input)")
+      ->type_name("PROMPT");
+  app.add_option("-f,--file", options.generate.prompt_file,
+                 "File with the prompt, or with the text of --ppl")
+      ->type_name("FILE");
+  app.add_flag("--info", info, "Print what is in the model file");
+}
+
+void add_ppl_options(CLI::App& app, PplOptions& ppl) {
+  begin_group(app, kPplOptions);
   app.add_option("--protocol", ppl.protocol, "context, llamacpp or strided")->type_name("NAME");
   app.add_option("--stride", ppl.stride, "Tokens a window advances (--protocol strided)")
       ->check(at_least(1))
@@ -105,12 +116,7 @@ void add_ppl_options(CLI::App& app, PplOptions& ppl) {
 }
 
 void add_generate_options(CLI::App& app, GenerateOptions& generate) {
-  app.add_option("-p,--prompt", generate.prompt,
-                 "Generate text after a prompt (- for standard input)")
-      ->type_name("PROMPT");
-  app.add_option("-f,--file", generate.prompt_file,
-                 "File with the prompt, or with the text of --ppl")
-      ->type_name("FILE");
+  begin_group(app, kGenerateOptions);
   app.add_option("-n,--n-predict", generate.n_predict, "Tokens to generate at most")
       ->check(at_least(1))
       ->type_name("N");
@@ -144,6 +150,7 @@ void add_bench(CLI::App& app, RunOptions& run, BenchArguments& bench) {
   CLI::App* sub = app.add_subcommand("bench", "Measure speed beside the machine's limits");
   sub->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   add_run_options(*sub, run);
+  begin_group(*sub, kTaskOptions);
   sub->add_option("-p,--prefill", bench.measure.prefill, "Tokens of a timed prefill (0: none)")
       ->check(at_least(0))
       ->type_name("N");
@@ -158,29 +165,10 @@ void add_bench(CLI::App& app, RunOptions& run, BenchArguments& bench) {
   sub->add_option("-r,--repetitions", bench.measure.repetitions, "Timed repetitions")
       ->check(at_least(1))
       ->type_name("R");
-  CLI::Option* csv = sub->add_flag("--csv", bench.csv, "Print as CSV");
-  sub->add_flag("--md", bench.markdown, "Print as a Markdown table")->excludes(csv);
-}
-
-/// One line that names what was not understood and the nearest thing that would have been.
-std::string explain_extras(const CLI::App& app, const std::string& message,
-                           const std::vector<std::string>& arguments) {
-  std::vector<std::string> names;
-  for (const CLI::App* part : app.get_subcommands(nullptr)) names.push_back(part->get_name());
-  for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
-    for (const std::string& name : option->get_snames()) names.push_back("-" + name);
-  }
-  const std::vector<std::string_view> known(names.begin(), names.end());
-  for (const std::string& argument : arguments) {
-    const std::string word = argument.substr(0, argument.find('='));
-    if (word.empty() || message.find(word) == std::string::npos) continue;
-    if (std::ranges::find(known, word) != known.end()) continue;
-    const std::string nearest = nearest_name(word, known);
-    if (nearest.empty()) return fmt::format("unknown argument '{}'; see quant --help", word);
-    return fmt::format("unknown argument '{}'; did you mean {}?", word, nearest);
-  }
-  return message;
+  begin_group(*sub, kResultOptions);
+  CLI::Option* json = sub->get_option("--json");
+  CLI::Option* csv = sub->add_flag("--csv", bench.csv, "Print as CSV")->excludes(json);
+  sub->add_flag("--md", bench.markdown, "Print as a Markdown table")->excludes(csv)->excludes(json);
 }
 
 Command command_of(const CLI::App& app, const Options& options, bool info) {
@@ -215,11 +203,13 @@ Options parse_options(int argc, const char* const* argv) {
   app.require_subcommand(0, 1);
   app.set_version_flag("--version", std::string("quant ") + std::string(version()));
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  add_run_options(app, options.run);
   bool info = false;
-  app.add_flag("--info", info, "Print what is in the model file");
+  add_task_options(app, options, info);
+  begin_group(app, kOtherOptions);
+  add_run_options(app, options.run);
   add_ppl_options(app, options.ppl);
   add_generate_options(app, options.generate);
+  begin_group(app, kOtherOptions);
   CLI::App* types = app.add_subcommand("types", "List the KV formats");
   types->add_flag("--json", options.types_json, "Print as JSON");
   add_tokenize(app, options.tokenize);
@@ -230,21 +220,23 @@ Options parse_options(int argc, const char* const* argv) {
     const std::vector<CLI::App*> given = app.get_subcommands();
     return given.empty() ? app : *given.front();
   };
+  refuse_long_names_with_one_dash(app, arguments);
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::CallForHelp&) {
-    std::cout << used().help();
+    std::cout << app.help();
     return options;
   } catch (const CLI::CallForVersion& version_text) {
     std::cout << version_text.what() << '\n';
     return options;
   } catch (const CLI::ExtrasError& e) {
-    throw Error(ErrorKind::kUsage, explain_extras(used(), e.what(), arguments));
+    throw Error(ErrorKind::kUsage, explain_unknown(used(), e.what(), arguments));
   } catch (const CLI::ParseError& e) {
     throw Error(ErrorKind::kUsage, e.what());
   }
   options.ppl.requested = app.count("--ppl") > 0;
   options.command = command_of(app, options, info);
+  refuse_without_effect(app, options);
   return options;
 }
 

@@ -29,7 +29,10 @@ std::string text_path_of(const PplOptions& ppl, const std::string& text_file) {
 std::string text_of(const std::string& path, Protocol protocol) {
   std::string text = read_text(path);
   if (protocol == Protocol::kLlamaCpp && text.ends_with('\n')) text.pop_back();
-  if (text.empty()) throw Error(ErrorKind::kUsage, fmt::format("{}: the text is empty", path));
+  if (text.empty()) {
+    throw Error(ErrorKind::kUsage, fmt::format("{}: the text is empty",
+                                               path == "-" ? "standard input" : path.c_str()));
+  }
   return text;
 }
 
@@ -48,14 +51,18 @@ std::string side_line(const Json& record, const char* type, const char* window, 
       100.0 * record[std::string(share) + "_end"].get<double>());
 }
 
+std::string uncertainty(const Json& value) {
+  return value.is_null() ? "unknown" : fmt::format("{:.4f}", value.get<double>());
+}
+
 std::string report(const Json& r) {
   std::string out;
   const auto line = [&](const char* label, const std::string& value) {
     out += fmt::format("{:<12} {}\n", label, value);
   };
-  line("perplexity", fmt::format("{:.4f} ± {:.4f} (± {:.4f} over blocks of 64 tokens)",
-                                 r["perplexity"].get<double>(), r["standard_error"].get<double>(),
-                                 r["standard_error_blocks"].get<double>()));
+  line("perplexity",
+       fmt::format("{:.4f} ± {} (± {} over blocks of 64 tokens)", r["perplexity"].get<double>(),
+                   uncertainty(r["standard_error"]), uncertainty(r["standard_error_blocks"])));
   line("mean loss", fmt::format("{:.6f} nats over {} scored tokens", r["mean_nll"].get<double>(),
                                 r["scored_tokens"].get<std::int64_t>()));
   line("protocol", fmt::format("{}, {} context{} of up to {} tokens",

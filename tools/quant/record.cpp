@@ -47,6 +47,18 @@ Json configuration_record(const Session& session, const RunOptions& run) {
   return record;
 }
 
+namespace {
+
+/// Why a number of the record is null; nullptr if none is.
+const char* reason_of_nulls(const PerplexityResult& result) {
+  if (!std::isfinite(result.perplexity)) return "the mean loss overflows exp";
+  if (!std::isfinite(result.standard_error)) return "a standard error needs two scored tokens";
+  if (std::isfinite(result.standard_error_blocks)) return nullptr;
+  return "a standard error over blocks needs two blocks of 64 scored tokens";
+}
+
+}  // namespace
+
 Json perplexity_record(const Session& session, const RunOptions& run, const EvalPlan& plan,
                        const PerplexityResult& result, const std::string& text,
                        const std::string& text_path, std::span<const Token> tokens) {
@@ -67,7 +79,7 @@ Json perplexity_record(const Session& session, const RunOptions& run, const Eval
   record["dropped_tokens"] = plan.dropped_tokens;
   record["scored_tokens"] = result.scored_tokens;
   record["perplexity"] = number_or_null(result.perplexity);
-  if (!std::isfinite(result.perplexity)) record["reason"] = "the mean loss overflows exp";
+  if (const char* reason = reason_of_nulls(result)) record["reason"] = reason;
   record["mean_nll"] = number_or_null(result.mean_nll);
   record["standard_error"] = number_or_null(result.standard_error);
   record["standard_error_blocks"] = number_or_null(result.standard_error_blocks);

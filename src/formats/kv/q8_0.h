@@ -22,11 +22,7 @@ struct KvQ8_0 {
   }
 
   static bool encode(const float* row, int d, uint8_t* out) {
-    if (!KvRow<S>::all_finite(row, d)) return false;
-    for (int j = 0; j < d; j += kBlock, out += kBlockBytes) {
-      if (!encode_block(row + j, d - j < kBlock ? d - j : kBlock, out)) return false;
-    }
-    return true;
+    return KvRow<S>::template encode_blocks<KvQ8_0>(row, d, out);
   }
   static F decode16(const uint8_t* row, int, int j) {
     const uint8_t* block = row + j / kBlock * kBlockBytes;
@@ -34,7 +30,7 @@ struct KvQ8_0 {
     return S::mul(S::to_float(codes), S::set1(KvRow<S>::get_half(block)));
   }
 
- private:
+  /// One block of n values.
   static bool encode_block(const float* x, int n, uint8_t* out) {
     if (!KvRow<S>::put_half(out, KvRow<S>::max_magnitude(x, n) / 127.0f)) return false;
     const float scale = KvRow<S>::get_half(out);

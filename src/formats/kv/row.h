@@ -42,6 +42,19 @@ struct KvRow {
     return S::half(half);
   }
 
+  /// Encodes a row in blocks of Format::kBlock values, the last one shorter where d ends, by
+  /// Format::encode_block(x, n, out); the blocks lie Format::kBlockBytes apart. False if a value is
+  /// not finite or a block refuses.
+  template <class Format>
+  static bool encode_blocks(const float* row, int d, uint8_t* out) {
+    if (!all_finite(row, d)) return false;
+    for (int j = 0; j < d; j += Format::kBlock, out += Format::kBlockBytes) {
+      const int n = d - j < Format::kBlock ? d - j : Format::kBlock;
+      if (!Format::encode_block(row + j, n, out)) return false;
+    }
+    return true;
+  }
+
   /// Writes sixteen codes as the bit string that S::unpack<Bits> reads.
   template <int Bits>
   static void pack16(typename S::I32x16 codes, uint8_t* out) {

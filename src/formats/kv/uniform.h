@@ -21,11 +21,7 @@ struct KvUniform {
   }
 
   static bool encode(const float* row, int d, uint8_t* out) {
-    if (!KvRow<S>::all_finite(row, d)) return false;
-    for (int j = 0; j < d; j += kBlock, out += kBlockBytes) {
-      if (!encode_block(row + j, d - j < kBlock ? d - j : kBlock, out)) return false;
-    }
-    return true;
+    return KvRow<S>::template encode_blocks<KvUniform>(row, d, out);
   }
   static F decode16(const uint8_t* row, int, int j) {
     const uint8_t* block = row + j / kBlock * kBlockBytes;
@@ -35,7 +31,7 @@ struct KvUniform {
     return S::fma(S::add(S::to_float(codes), S::set1(0.5f)), step, minimum);
   }
 
- private:
+  /// One block of n values.
   static bool encode_block(const float* x, int n, uint8_t* out) {
     F top = S::load(x);
     F bottom = top;

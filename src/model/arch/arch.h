@@ -27,11 +27,4 @@ extern const Architecture kPhi3;
 /// Throws Error(kModel) that lists the supported ones.
 const Architecture& find_architecture(const Hparams& hparams);
 
-/// One call of bind_layer(index, layer) for each layer.
-template <class BindLayer>
-void bind_layers(ModelWeights& weights, const BindLayer& bind_layer) {
-  int index = 0;
-  for (LayerWeights& layer : weights.layers) bind_layer(index++, layer);
-}
-
 }  // namespace quant

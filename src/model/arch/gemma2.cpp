@@ -1,6 +1,7 @@
 // Gemma 2: soft-caps, norms after attention and feed-forward network, a sliding window in every
 // other layer.
 #include "model/arch/arch.h"
+#include "model/arch/decoder.h"
 #include "model/arch/gemma.h"
 
 namespace quant {
@@ -22,12 +23,7 @@ ModelConfig configure(const Hparams& hparams) {
 }
 
 void bind(WeightBinder& binder, ModelConfig& config, ModelWeights& weights) {
-  bind_ends(binder, config, weights);
-  bind_layers(weights, [&](int index, LayerWeights& layer) {
-    bind_attention(binder, config, index, layer);
-    bind_ffn(binder, config, index, layer);
-    bind_post_norms(binder, config, index, layer);
-  });
+  bind_decoder(binder, config, weights, {.post = true});
 }
 
 }  // namespace

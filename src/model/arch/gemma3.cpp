@@ -1,6 +1,7 @@
 // Gemma 3, text: query and key norms, norms after attention and feed-forward network, five layers
 // with a sliding window and a RoPE of their own to one that sees everything.
 #include "model/arch/arch.h"
+#include "model/arch/decoder.h"
 #include "model/arch/gemma.h"
 
 namespace quant {
@@ -27,13 +28,7 @@ ModelConfig configure(const Hparams& hparams) {
 }
 
 void bind(WeightBinder& binder, ModelConfig& config, ModelWeights& weights) {
-  bind_ends(binder, config, weights);
-  bind_layers(weights, [&](int index, LayerWeights& layer) {
-    bind_attention(binder, config, index, layer);
-    bind_qk_norms(binder, config, index, layer);
-    bind_ffn(binder, config, index, layer);
-    bind_post_norms(binder, config, index, layer);
-  });
+  bind_decoder(binder, config, weights, {.qk = true, .post = true});
 }
 
 }  // namespace

@@ -1,18 +1,13 @@
 // Llama 1 to 3 and what shares their layout: Mistral, SmolLM, TinyLlama and others. Mistral's
 // attention.sliding_window is not applied, as in llama.cpp.
 #include "model/arch/arch.h"
+#include "model/arch/decoder.h"
 
 namespace quant {
 namespace {
 
-ModelConfig configure(const Hparams& hparams) { return read_common(hparams, RopeStyle::kNormal); }
-
 void bind(WeightBinder& binder, ModelConfig& config, ModelWeights& weights) {
-  bind_ends(binder, config, weights);
-  bind_layers(weights, [&](int index, LayerWeights& layer) {
-    bind_attention(binder, config, index, layer);
-    bind_ffn(binder, config, index, layer);
-  });
+  bind_decoder(binder, config, weights, {});
   RopeConfig& rope = config.ropes.front();
   if (rope.scaling == RopeScaling::kLongRope) {
     bind_long_rope(binder, config);
@@ -23,6 +18,6 @@ void bind(WeightBinder& binder, ModelConfig& config, ModelWeights& weights) {
 
 }  // namespace
 
-const Architecture kLlama = {"llama", configure, bind};
+const Architecture kLlama = {"llama", read_decoder<RopeStyle::kNormal>, bind};
 
 }  // namespace quant

@@ -1,11 +1,10 @@
 // Phi 3 and 4: fused QKV, fused gate and up, LongRoPE, rotation of a part of each head. The file's
 // attention.sliding_window is not applied, as in llama.cpp b11434.
 #include "model/arch/arch.h"
+#include "model/arch/decoder.h"
 
 namespace quant {
 namespace {
-
-ModelConfig configure(const Hparams& hparams) { return read_common(hparams, RopeStyle::kNeoX); }
 
 void bind_fused_ffn(WeightBinder& binder, const ModelConfig& config, int index,
                     LayerWeights& layer) {
@@ -18,8 +17,7 @@ void bind_fused_ffn(WeightBinder& binder, const ModelConfig& config, int index,
 }
 
 void bind(WeightBinder& binder, ModelConfig& config, ModelWeights& weights) {
-  bind_ends(binder, config, weights);
-  bind_layers(weights, [&](int index, LayerWeights& layer) {
+  bind_decoder_layers(binder, config, weights, [&](int index, LayerWeights& layer) {
     bind_attention(binder, config, index, layer);
     bind_fused_ffn(binder, config, index, layer);
   });
@@ -28,6 +26,6 @@ void bind(WeightBinder& binder, ModelConfig& config, ModelWeights& weights) {
 
 }  // namespace
 
-const Architecture kPhi3 = {"phi3", configure, bind};
+const Architecture kPhi3 = {"phi3", read_decoder<RopeStyle::kNeoX>, bind};
 
 }  // namespace quant

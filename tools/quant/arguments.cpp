@@ -1,0 +1,78 @@
+#include "arguments.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "quant/error.h"
+#include "quant/suggest.h"
+
+namespace quant::tool {
+namespace {
+
+bool is_letter(char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0; }
+
+/// "-ngl" and "-no-cnv", but not "-j8" and "-n-1".
+bool has_long_name_with_one_dash(const std::string& word) {
+  return word.size() > 2 && word[0] == '-' && is_letter(word[1]) && is_letter(word[2]);
+}
+
+bool takes_a_value(const CLI::App& app, const std::string& word) {
+  std::vector<const CLI::App*> parts = app.get_subcommands({});
+  parts.push_back(&app);
+  return std::ranges::any_of(parts, [&](const CLI::App* part) {
+    const CLI::Option* option = part->get_option_no_throw(word);
+    return option != nullptr && option->get_items_expected_min() > 0;
+  });
+}
+
+std::string unknown_argument(const CLI::App& app, const std::string& word) {
+  std::vector<std::string> names;
+  for (const CLI::App* part : app.get_subcommands({})) names.push_back(part->get_name());
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    for (const std::string& name : option->get_snames()) names.push_back("-" + name);
+  }
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  if (std::ranges::find(known, word) != known.end()) return "";
+  const std::string nearest = nearest_name(word, known);
+  if (nearest.empty()) return fmt::format("unknown argument '{}'; see quant --help", word);
+  return fmt::format("unknown argument '{}'; did you mean {}?", word, nearest);
+}
+
+}  // namespace
+
+std::vector<std::string> arguments_of(int argc, const char* const* argv) {
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  for (std::string& argument : arguments) {
+    if (argument == "-ctk") argument = "--cache-type-k";
+    if (argument == "-ctv") argument = "--cache-type-v";
+    if (argument == "--") break;
+  }
+  return arguments;
+}
+
+void refuse_long_names_with_one_dash(const CLI::App& app,
+                                     const std::vector<std::string>& arguments) {
+  for (std::size_t i = 0; i < arguments.size() && arguments[i] != "--"; ++i) {
+    if (takes_a_value(app, arguments[i])) {
+      ++i;  // whatever its value looks like
+    } else if (has_long_name_with_one_dash(arguments[i])) {
+      throw Error(ErrorKind::kUsage, unknown_argument(app, arguments[i]));
+    }
+  }
+}
+
+std::string explain_unknown(const CLI::App& app, const std::string& message,
+                            const std::vector<std::string>& arguments) {
+  for (const std::string& argument : arguments) {
+    const std::string word = argument.substr(0, argument.find('='));
+    if (word.empty() || message.find(word) == std::string::npos) continue;
+    std::string explanation = unknown_argument(app, word);
+    if (!explanation.empty()) return explanation;
+  }
+  return message;
+}
+
+}  // namespace quant::tool

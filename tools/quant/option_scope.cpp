@@ -1,0 +1,93 @@
+#include "option_scope.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "quant/error.h"
+
+namespace quant::tool {
+namespace {
+
+struct Scope {
+  std::string_view heading;
+  std::initializer_list<Command> commands;
+};
+
+const Scope kScopes[] = {
+    {kTaskOptions, {Command::kPerplexity, Command::kGenerate, Command::kInfo}},
+    {kCacheOptions, {Command::kPerplexity, Command::kGenerate, Command::kBench}},
+    {kComputingOptions, {Command::kPerplexity, Command::kGenerate, Command::kBench}},
+    {kPplOptions, {Command::kPerplexity}},
+    {kGenerateOptions, {Command::kGenerate}},
+    {kResultOptions, {Command::kPerplexity, Command::kGenerate, Command::kInfo, Command::kBench}},
+};
+
+constexpr std::string_view kWelcomeEverywhere[] = {"--threads", "--batch-size", "--seed"};
+
+bool has_effect(const CLI::Option& option, Command command) {
+  const auto named = [&](std::string_view name) { return option.check_name(std::string(name)); };
+  if (std::ranges::any_of(kWelcomeEverywhere, named)) return true;
+  const auto* scope = std::ranges::find(kScopes, option.get_group(), &Scope::heading);
+  return scope == std::end(kScopes) ||
+         std::ranges::find(scope->commands, command) != scope->commands.end();
+}
+
+std::string_view name_of(Command command) {
+  switch (command) {
+    case Command::kPerplexity:
+      return "--ppl";
+    case Command::kGenerate:
+      return "a prompt";
+    case Command::kInfo:
+      return "--info";
+    case Command::kTypes:
+      return "types";
+    case Command::kTokenize:
+      return "tokenize";
+    case Command::kBench:
+      return "bench";
+    default:
+      return "--help";
+  }
+}
+
+void refuse_outside_of_strided(const CLI::App& app, const Options& options) {
+  if (app.count("--stride") == 0 || parse_protocol(options.ppl.protocol) == Protocol::kStrided) {
+    return;
+  }
+  throw Error(ErrorKind::kUsage,
+              fmt::format("--stride has no effect with --protocol {}; add --protocol strided",
+                          options.ppl.protocol));
+}
+
+/// The default is greedy. Who says so, with -T 0, may leave the other options where they are.
+void refuse_without_temperature(const CLI::App& app) {
+  if (app.count("--temp") > 0) return;
+  for (const char* name : {"--top-k", "--top-p", "--min-p"}) {
+    if (app.count(name) == 0) continue;
+    throw Error(ErrorKind::kUsage,
+                fmt::format("{} has no effect without a temperature; add -T 0.8, or -T 0 if the "
+                            "most likely token is wanted",
+                            name));
+  }
+}
+
+}  // namespace
+
+void refuse_without_effect(const CLI::App& app, const Options& options) {
+  constexpr Command kSubcommands[] = {Command::kTypes, Command::kTokenize, Command::kBench};
+  const Command command = options.command;
+  const bool behind = std::ranges::find(kSubcommands, command) != std::end(kSubcommands);
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->count() == 0 || has_effect(*option, command)) continue;
+    throw Error(ErrorKind::kUsage,
+                fmt::format("{} has no effect {} {}; {}leave it out", option->get_name(false, true),
+                            behind ? "in front of" : "with", name_of(command),
+                            behind ? "put it behind or " : ""));
+  }
+  refuse_outside_of_strided(app, options);
+  if (command == Command::kGenerate) refuse_without_temperature(app);
+}
+
+}  // namespace quant::tool
