@@ -66,10 +66,13 @@ void run_product(benchmark::State& state, const Kernels& table, const WeightKern
   count_products(state, m, rows.size());
 }
 
-/// Rows of a KV format with `queries` heads sharing them.
+enum class KvStep { kScore, kScoreInt8, kAccumulate };
+constexpr const char* kKvStepNames[] = {"score", "score_int8", "accumulate"};
+
+/// Rows of a KV format, as many as one chunk of attention, with `queries` heads sharing them.
 void run_kv(benchmark::State& state, const KvKernels& kernels, const KvFormatInfo& format, int dim,
-            int queries, bool score) {
-  constexpr int kPositions = 4096;
+            int queries, KvStep step) {
+  constexpr int kPositions = 256;
   const std::size_t row_bytes = format.row_bytes(dim);
   const std::vector<float> values = random_floats(static_cast<std::size_t>(dim));
   std::vector<std::uint8_t> rows(row_bytes * kPositions);
@@ -77,11 +80,24 @@ void run_kv(benchmark::State& state, const KvKernels& kernels, const KvFormatInf
     kernels.encode(values.data(), dim, rows.data() + static_cast<std::size_t>(i) * row_bytes);
   }
   std::vector<float> heads = random_floats(static_cast<std::size_t>(queries * dim));
-  std::vector<float> weights(static_cast<std::size_t>(queries) * kPositions, 0.5f);
+  std::vector<std::int8_t> codes(heads.size());
+  std::vector<float> scale(heads.size() / 16);
+  std::vector<float> total(heads.size() / 16);
+  std::vector<std::int32_t> sum(heads.size() / 16);
+  const KvInt8Queries int8{codes.data(), scale.data(), sum.data(), total.data()};
+  if (step == KvStep::kScoreInt8) {
+    for (int h = 0; h < queries; ++h) {
+      kernels.prepare_query_int8(heads.data() + h * dim, dim, h, int8);
+    }
+  }
+  // Sums would reach infinity, and weights that are multiplied by gains again and again zero.
+  std::vector<float> weights(static_cast<std::size_t>(queries) * kPositions, 0.0f);
   for (auto _ : state) {
-    if (score) {
+    if (step == KvStep::kScore) {
       kernels.score(rows.data(), kPositions, dim, heads.data(), queries, weights.data(),
                     kPositions);
+    } else if (step == KvStep::kScoreInt8) {
+      kernels.score_int8(rows.data(), kPositions, dim, int8, queries, weights.data(), kPositions);
     } else {
       kernels.accumulate(rows.data(), kPositions, dim, weights.data(), kPositions, queries,
                          heads.data());
@@ -133,11 +149,12 @@ void register_kv(const Kernels& table) {
           name("encode", 0).c_str(),
           [&kernels, &format, dim](benchmark::State& s) { run_encode(s, kernels, format, dim); });
       for (const int queries : {1, 3, 48}) {
-        for (const bool score : {true, false}) {
+        for (const KvStep step : {KvStep::kScore, KvStep::kScoreInt8, KvStep::kAccumulate}) {
+          if (step == KvStep::kScoreInt8 && kernels.score_int8 == nullptr) continue;
           benchmark::RegisterBenchmark(
-              name(score ? "score" : "accumulate", queries).c_str(),
-              [&kernels, &format, dim, queries, score](benchmark::State& s) {
-                run_kv(s, kernels, format, dim, queries, score);
+              name(kKvStepNames[static_cast<int>(step)], queries).c_str(),
+              [&kernels, &format, dim, queries, step](benchmark::State& s) {
+                run_kv(s, kernels, format, dim, queries, step);
               });
         }
       }
