@@ -3,6 +3,7 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "base/splitmix64.h"
@@ -108,6 +109,22 @@ void run_kv(benchmark::State& state, const KvKernels& kernels, const KvFormatInf
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(rows.size()));
 }
 
+/// The weights of one chunk of one query whose scores spread as widely as `spread` says.
+void run_softmax(benchmark::State& state, const Kernels& table, float spread) {
+  constexpr int kPositions = 256;
+  std::vector<float> scores = random_floats(kPositions);
+  for (float& s : scores) s *= spread;
+  std::vector<float> weights(scores.size());
+  float maximum = 0.0f;
+  float sum = 0.0f;
+  for (auto _ : state) {
+    std::ranges::copy(scores, weights.begin());
+    table.softmax_part(weights.data(), kPositions, &maximum, &sum);
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(state.iterations() * kPositions);
+}
+
 void run_encode(benchmark::State& state, const KvKernels& kernels, const KvFormatInfo& format,
                 int dim) {
   const std::vector<float> values = random_floats(static_cast<std::size_t>(dim));
@@ -134,6 +151,14 @@ void register_weights(const Kernels& table) {
                                      });
       }
     }
+  }
+}
+
+void register_softmax(const Kernels& table) {
+  for (const float spread : {5.0f, 50.0f}) {
+    benchmark::RegisterBenchmark(
+        fmt::format("softmax_part/{}/spread={}", isa_name(table.isa), spread).c_str(),
+        [&table, spread](benchmark::State& s) { run_softmax(s, table, spread); });
   }
 }
 
@@ -168,6 +193,7 @@ void register_kv(const Kernels& table) {
 int main(int argc, char** argv) {
   for (const quant::Isa isa : quant::available_isas()) {
     quant::register_weights(quant::kernels_for(isa));
+    quant::register_softmax(quant::kernels_for(isa));
     quant::register_kv(quant::kernels_for(isa));
   }
   benchmark::Initialize(&argc, argv);

@@ -127,7 +127,7 @@ void Attention::operator()(const KvStore& keys, const KvStore& values,
     return;
   }
   const int blocks_a_head = (batch.n_tokens + block_tokens_ - 1) / block_tokens_;
-  parallel_for(threads_, blocks_a_head * n_kv_heads_, [&](std::int64_t index, int thread) {
+  parallel_for_uneven(threads_, blocks_a_head * n_kv_heads_, [&](std::int64_t index, int thread) {
     attend_whole(layer, block_at(index, blocks_a_head, batch.n_tokens),
                  workspaces_[to_size(thread)]);
   });

@@ -267,21 +267,23 @@ struct Avx512 {
       const __m512i shifts = _mm512_inserti64x4(_mm512_castsi256_si512(step), high_step, 1);
       return _mm512_srlv_epi32(_mm512_set1_epi32(word), shifts);
     } else {
-      __m128i both;
+      __m128i low;
+      __m128i high;
       if constexpr (Bits == 4) {
-        both = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+        low = _mm_loadu_si32(p);
+        high = _mm_loadu_si32(p + 4);
       } else {
         static_assert(Bits == 3);
-        uint32_t low;
+        uint32_t first;
         uint16_t top;
-        memcpy(&low, p, sizeof low);  // three bytes at once would go through memory
+        memcpy(&first, p, sizeof first);  // three bytes at once would go through memory
         memcpy(&top, p + 4, sizeof top);
-        const uint32_t high = low >> 24 | static_cast<uint32_t>(top) << 8;
-        both = _mm_cvtsi64_si128(static_cast<long long>(low | static_cast<uint64_t>(high) << 32));
+        low = _mm_cvtsi32_si128(static_cast<int32_t>(first));
+        high =
+            _mm_cvtsi32_si128(static_cast<int32_t>(first >> 24 | static_cast<uint32_t>(top) << 8));
       }
-      const __m512i words = _mm512_permutexvar_epi32(
-          _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1),
-          _mm512_castsi128_si512(both));
+      const __m512i words =
+          _mm512_mask_broadcastd_epi32(_mm512_broadcastd_epi32(low), 0xff00, high);
       const __m512i shifts = _mm512_inserti64x4(_mm512_castsi256_si512(step), step, 1);
       return _mm512_srlv_epi32(words, shifts);
     }
