@@ -93,10 +93,13 @@ void run_product(benchmark::State& state, const Kernels& table, const WeightKern
   count_products(state, m, rows.size());
 }
 
-/// Rows of a KV format with `queries` heads sharing them.
+enum class KvStep { kScore, kScoreInt8, kAccumulate };
+constexpr const char* kKvStepNames[] = {"score", "score_int8", "accumulate"};
+
+/// Rows of a KV format, as many as one chunk of attention, with `queries` heads sharing them.
 void run_kv(benchmark::State& state, const KvKernels& kernels, const KvFormatInfo& format, int dim,
-            int queries, bool score) {
-  constexpr int kPositions = 4096;
+            int queries, KvStep step) {
+  constexpr int kPositions = 256;
   const std::size_t row_bytes = format.row_bytes(dim);
   const std::vector<float> values = random_floats(static_cast<std::size_t>(dim));
   std::vector<std::uint8_t> rows(row_bytes * kPositions);
@@ -104,11 +107,24 @@ void run_kv(benchmark::State& state, const KvKernels& kernels, const KvFormatInf
     kernels.encode(values.data(), dim, rows.data() + static_cast<std::size_t>(i) * row_bytes);
   }
   std::vector<float> heads = random_floats(static_cast<std::size_t>(queries * dim));
-  std::vector<float> weights(static_cast<std::size_t>(queries) * kPositions, 0.5f);
+  std::vector<std::int8_t> codes(heads.size());
+  std::vector<float> scale(heads.size() / 16);
+  std::vector<float> total(heads.size() / 16);
+  std::vector<std::int32_t> sum(heads.size() / 16);
+  const KvInt8Queries int8{codes.data(), scale.data(), sum.data(), total.data()};
+  if (step == KvStep::kScoreInt8) {
+    for (int h = 0; h < queries; ++h) {
+      kernels.prepare_query_int8(heads.data() + h * dim, dim, h, int8);
+    }
+  }
+  // Sums would reach infinity, and weights that are multiplied by gains again and again zero.
+  std::vector<float> weights(static_cast<std::size_t>(queries) * kPositions, 0.0f);
   for (auto _ : state) {
-    if (score) {
+    if (step == KvStep::kScore) {
       kernels.score(rows.data(), kPositions, dim, heads.data(), queries, weights.data(),
                     kPositions);
+    } else if (step == KvStep::kScoreInt8) {
+      kernels.score_int8(rows.data(), kPositions, dim, int8, queries, weights.data(), kPositions);
     } else {
       kernels.accumulate(rows.data(), kPositions, dim, weights.data(), kPositions, queries,
                          heads.data());
@@ -117,6 +133,22 @@ void run_kv(benchmark::State& state, const KvKernels& kernels, const KvFormatInf
   }
   state.SetItemsProcessed(state.iterations() * kPositions);
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(rows.size()));
+}
+
+/// The weights of one chunk of one query whose scores spread as widely as `spread` says.
+void run_softmax(benchmark::State& state, const Kernels& table, float spread) {
+  constexpr int kPositions = 256;
+  std::vector<float> scores = random_floats(kPositions);
+  for (float& s : scores) s *= spread;
+  std::vector<float> weights(scores.size());
+  float maximum = 0.0f;
+  float sum = 0.0f;
+  for (auto _ : state) {
+    std::ranges::copy(scores, weights.begin());
+    table.softmax_part(weights.data(), kPositions, &maximum, &sum);
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(state.iterations() * kPositions);
 }
 
 void run_encode(benchmark::State& state, const KvKernels& kernels, const KvFormatInfo& format,
@@ -148,6 +180,14 @@ void register_weights(const Kernels& table) {
   }
 }
 
+void register_softmax(const Kernels& table) {
+  for (const float spread : {5.0f, 50.0f}) {
+    benchmark::RegisterBenchmark(
+        fmt::format("softmax_part/{}/spread={}", isa_name(table.isa), spread).c_str(),
+        [&table, spread](benchmark::State& s) { run_softmax(s, table, spread); });
+  }
+}
+
 void register_kv(const Kernels& table) {
   for (const KvFormatInfo& format : kv_formats()) {
     const KvKernels& kernels = kv_kernels(table, format.type);
@@ -160,11 +200,12 @@ void register_kv(const Kernels& table) {
           name("encode", 0).c_str(),
           [&kernels, &format, dim](benchmark::State& s) { run_encode(s, kernels, format, dim); });
       for (const int queries : {1, 3, 48}) {
-        for (const bool score : {true, false}) {
+        for (const KvStep step : {KvStep::kScore, KvStep::kScoreInt8, KvStep::kAccumulate}) {
+          if (step == KvStep::kScoreInt8 && kernels.score_int8 == nullptr) continue;
           benchmark::RegisterBenchmark(
-              name(score ? "score" : "accumulate", queries).c_str(),
-              [&kernels, &format, dim, queries, score](benchmark::State& s) {
-                run_kv(s, kernels, format, dim, queries, score);
+              name(kKvStepNames[static_cast<int>(step)], queries).c_str(),
+              [&kernels, &format, dim, queries, step](benchmark::State& s) {
+                run_kv(s, kernels, format, dim, queries, step);
               });
         }
       }
@@ -178,6 +219,7 @@ void register_kv(const Kernels& table) {
 int main(int argc, char** argv) {
   for (const quant::Isa isa : quant::available_isas()) {
     quant::register_weights(quant::kernels_for(isa));
+    quant::register_softmax(quant::kernels_for(isa));
     quant::register_kv(quant::kernels_for(isa));
   }
   benchmark::Initialize(&argc, argv);

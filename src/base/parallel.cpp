@@ -1,7 +1,14 @@
 #include "base/parallel.h"
 
+#include <algorithm>
 #include <atomic>
 #include <exception>
+#include <memory>
+
+#ifndef _OPENMP
+#error "quant needs OpenMP: compile with -fopenmp"
+#endif
+#include <omp.h>
 
 namespace quant {
 namespace {
@@ -29,16 +36,20 @@ void wait_for_change(const std::atomic<int>& value, int old) noexcept {
 /// and the leader goes on when all others have reported.
 class Crew {
  public:
-  explicit Crew(int threads) noexcept : threads_(threads) {}
+  explicit Crew(int threads)
+      : threads_(threads), runs_(new Run[static_cast<std::size_t>(threads)]) {}
   int threads() const noexcept { return threads_; }
 
-  void lead(std::int64_t tasks, std::int64_t share, detail::TaskRun run,
-            const void* body) noexcept {
-    tasks_ = tasks;
-    share_ = share;
+  void lead(std::int64_t tasks, detail::TaskRun run, const void* body) noexcept {
     run_ = run;
     body_ = body;
-    next_.store(0, std::memory_order_relaxed);
+    for (int t = 0; t < threads_; ++t) {
+      Run& own = run_of(t);
+      own.end = tasks * (t + 1) / threads_;
+      own.next.store(tasks * t / threads_, std::memory_order_relaxed);
+    }
+    // Small enough that a thread whose core is taken away holds up little.
+    share_ = std::max<std::int64_t>(1, tasks / (std::int64_t{threads_} * 8));
     reported_.store(0, std::memory_order_relaxed);
     start_round();
     take_shares(0);
@@ -64,49 +75,57 @@ class Crew {
   }
 
  private:
+  /// What is left of a thread's tasks, on a cache line of its own.
+  struct alignas(64) Run {
+    std::atomic<std::int64_t> next{0};
+    std::int64_t end = 0;
+  };
+  Run& run_of(int thread) noexcept { return runs_[static_cast<std::size_t>(thread)]; }
+
   void start_round() noexcept {
     round_.fetch_add(1, std::memory_order_release);
     round_.notify_all();
   }
   void take_shares(int thread) noexcept {
-    for (;;) {
-      const std::int64_t begin = next_.fetch_add(share_, std::memory_order_relaxed);
-      if (begin >= tasks_) return;
-      run_(body_, begin, begin + share_ < tasks_ ? begin + share_ : tasks_, thread);
+    for (int i = 0; i < threads_; ++i) {
+      Run& run = run_of((thread + i) % threads_);
+      for (;;) {
+        const std::int64_t begin = run.next.fetch_add(share_, std::memory_order_relaxed);
+        if (begin >= run.end) break;
+        run_(body_, begin, std::min(begin + share_, run.end), thread);
+      }
     }
   }
 
   const int threads_;
-  std::int64_t tasks_ = 0;
+  const std::unique_ptr<Run[]> runs_;  // [threads]
   std::int64_t share_ = 1;
   detail::TaskRun run_ = nullptr;
   const void* body_ = nullptr;
   // On cache lines of their own: followers watch one while others write the next.
   alignas(64) std::atomic<int> round_{0};
-  alignas(64) std::atomic<std::int64_t> next_{0};
   alignas(64) std::atomic<int> reported_{0};
 };
 
 /// The crew that this thread leads.
 thread_local Crew* led_crew = nullptr;
 
-}  // namespace
-
-void with_crew(int threads, const std::function<void()>& body) {
-  if (threads <= 1 || led_crew != nullptr) return body();
+template <class Body>
+void with_new_crew(int threads, const Body& body) {
   std::exception_ptr thrown;
   Crew crew(threads);
+  Crew* const outer = led_crew;
 #pragma omp parallel num_threads(threads)
   {
     if (omp_get_thread_num() == 0) {
-      // OpenMP may give fewer threads than were asked for; then nobody would report.
+      // OpenMP may give fewer threads than were asked for; nobody would report for those.
       led_crew = omp_get_num_threads() == threads ? &crew : nullptr;
       try {
         body();
       } catch (...) {
         thrown = std::current_exception();
       }
-      led_crew = nullptr;
+      led_crew = outer;
       crew.dismiss();
     } else {
       crew.follow(omp_get_thread_num());
@@ -115,13 +134,24 @@ void with_crew(int threads, const std::function<void()>& body) {
   if (thrown) std::rethrow_exception(thrown);
 }
 
+}  // namespace
+
+void with_crew(int threads, const std::function<void()>& body) {
+  if (threads <= 1 || (led_crew != nullptr && led_crew->threads() == threads)) return body();
+  with_new_crew(threads, body);
+}
+
 namespace detail {
 
-bool run_with_crew(int threads, std::int64_t tasks, std::int64_t share, TaskRun run,
-                   const void* body) noexcept {
-  if (led_crew == nullptr || led_crew->threads() != threads) return false;
-  led_crew->lead(tasks, share, run, body);
-  return true;
+void run_with_crew(int threads, std::int64_t tasks, TaskRun run, const void* body) noexcept {
+  if (led_crew == nullptr || led_crew->threads() != threads) {
+    with_new_crew(threads, [&] {
+      if (led_crew != nullptr) return led_crew->lead(tasks, run, body);
+      run(body, 0, tasks, 0);
+    });
+  } else {
+    led_crew->lead(tasks, run, body);
+  }
 }
 
 }  // namespace detail

@@ -7,8 +7,9 @@
 namespace quant {
 
 /// Calls body(task, thread) once for every task in [0, tasks), on at most `threads` threads
-/// (thread in [0, threads)). Tasks are handed out in contiguous runs. The body must be noexcept:
-/// an exception may not leave a parallel region.
+/// (thread in [0, threads)). Each thread begins with a contiguous run, the same one at every call,
+/// so that what it reads is still near its core the next time; who has finished helps the others.
+/// The body must be noexcept: an exception may not leave a parallel region.
 template <class Body>
 void parallel_for(int threads, std::int64_t tasks, const Body& body) noexcept;
 
@@ -22,19 +23,10 @@ namespace detail {
 /// Tasks [begin, end) of some loop, on a thread.
 using TaskRun = void (*)(const void* body, std::int64_t begin, std::int64_t end, int thread);
 
-/// False if this thread leads no crew of at least that many; nothing ran then.
-bool run_with_crew(int threads, std::int64_t tasks, std::int64_t share, TaskRun run,
-                   const void* body) noexcept;
+/// With the crew that this thread leads, or with one for just this loop.
+void run_with_crew(int threads, std::int64_t tasks, TaskRun run, const void* body) noexcept;
 
 }  // namespace detail
-}  // namespace quant
-
-#ifndef _OPENMP
-#error "quant needs OpenMP: compile with -fopenmp"
-#endif
-#include <omp.h>
-
-namespace quant {
 
 template <class Body>
 void parallel_for(int threads, std::int64_t tasks, const Body& body) noexcept {
@@ -42,16 +34,12 @@ void parallel_for(int threads, std::int64_t tasks, const Body& body) noexcept {
     for (std::int64_t task = 0; task < tasks; ++task) body(task, 0);
     return;
   }
-  // Shares handed out on demand: a core that the machine takes away delays only one of them.
-  const std::int64_t share = tasks / (static_cast<std::int64_t>(threads) * 8) + 1;
   const auto run = [](const void* b, std::int64_t begin, std::int64_t end, int thread) {
     for (std::int64_t task = begin; task < end; ++task) {
       (*static_cast<const Body*>(b))(task, thread);
     }
   };
-  if (detail::run_with_crew(threads, tasks, share, run, &body)) return;
-#pragma omp parallel for num_threads(threads) schedule(dynamic, share)
-  for (std::int64_t task = 0; task < tasks; ++task) body(task, omp_get_thread_num());
+  detail::run_with_crew(threads, tasks, run, &body);
 }
 
 }  // namespace quant

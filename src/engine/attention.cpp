@@ -50,8 +50,37 @@ void for_exact(const KvStore& store, int head, const std::vector<QueryView>& vie
 
 }  // namespace
 
-Attention::Attention(const ModelConfig& config, const Kernels& kernels, int threads, int max_batch)
+Attention::Queries::Queries(int rows, int key_dim)
+    : exact(to_size(rows * key_dim)),
+      packed(to_size(rows * key_dim)),
+      codes(to_size(rows * key_dim)),
+      scale(to_size(rows * key_dim / 16)),
+      sum(to_size(rows * key_dim / 16)),
+      total(to_size(rows * key_dim / 16)) {}
+
+KvInt8Queries Attention::Queries::int8(int row, int key_dim) noexcept {
+  const int blocks = row * (key_dim / 16);
+  return {codes.data() + row * key_dim, scale.data() + blocks, sum.data() + blocks,
+          total.data() + blocks};
+}
+
+Attention::Workspace::Workspace(const Attention& attention)
+    : queries(attention.block_tokens_ * attention.group_, attention.key_dim_),
+      scores(to_size(attention.block_tokens_ * attention.group_ * kChunk)),
+      exact_scores(scores.size()),
+      part(attention.part_floats(attention.block_tokens_ * attention.group_)),
+      merged(part.size()),
+      key_views(to_size(attention.block_tokens_)),
+      value_views(to_size(attention.block_tokens_)) {
+  // Places of a chunk that no query sees are masked, but only after they were computed with.
+  std::fill_n(scores.data(), scores.size(), 0.0f);
+  std::fill_n(exact_scores.data(), exact_scores.size(), 0.0f);
+}
+
+Attention::Attention(const ModelConfig& config, const Kernels& kernels, MathMode math, int threads,
+                     int max_batch)
     : kernels_(kernels),
+      math_(math),
       threads_(threads),
       max_batch_(max_batch),
       n_heads_(config.n_heads),
@@ -61,21 +90,9 @@ Attention::Attention(const ModelConfig& config, const Kernels& kernels, int thre
       value_dim_(config.value_dim),
       softcap_(config.attention_softcap),
       block_tokens_(std::clamp(kBlockRows / group_, 1, max_batch)),
-      workspaces_(to_size(threads)) {
-  const std::size_t rows = to_size(block_tokens_) * to_size(group_);
-  for (Workspace& work : workspaces_) {
-    work.exact_queries = AlignedBuffer<float>(rows * to_size(key_dim_));
-    work.packed_queries = AlignedBuffer<float>(rows * to_size(key_dim_));
-    work.scores = AlignedBuffer<float>(rows * kChunk);
-    work.exact_scores = AlignedBuffer<float>(rows * kChunk);
-    work.part = AlignedBuffer<float>(part_floats(block_tokens_ * group_));
-    work.merged = AlignedBuffer<float>(part_floats(block_tokens_ * group_));
-    // Places of a chunk that no query sees are masked, but only after they were computed with.
-    std::fill_n(work.scores.data(), work.scores.size(), 0.0f);
-    std::fill_n(work.exact_scores.data(), work.exact_scores.size(), 0.0f);
-    work.key_views.resize(to_size(block_tokens_));
-    work.value_views.resize(to_size(block_tokens_));
-  }
+      split_queries_(n_heads_, key_dim_),
+      split_undone_(std::make_unique<std::atomic<int>[]>(to_size(n_kv_heads_))) {
+  for (int thread = 0; thread < threads; ++thread) workspaces_.emplace_back(*this);
 }
 
 std::size_t Attention::part_floats(int rows) const noexcept {
@@ -95,15 +112,22 @@ void Attention::reserve(std::int64_t positions) {
 
 void Attention::operator()(const KvStore& keys, const KvStore& values,
                            const AttentionBatch& batch) noexcept {
-  const Layer layer{keys, values, kv_kernels(kernels_, keys.side().type),
-                    kv_kernels(kernels_, values.side().type), batch};
-  const int blocks_a_head = (batch.n_tokens + block_tokens_ - 1) / block_tokens_;
-  const int blocks = blocks_a_head * n_kv_heads_;
+  const auto has_exact = [](const KvSide& side) { return side.sink > 0 || side.window > 0; };
+  const KvKernels& key_kernels = kv_kernels(kernels_, keys.side().type);
+  const Layer layer{.keys = keys,
+                    .values = values,
+                    .key_kernels = key_kernels,
+                    .value_kernels = kv_kernels(kernels_, values.side().type),
+                    .batch = batch,
+                    .int8_scores = math_ == MathMode::kFast && key_kernels.score_int8 != nullptr,
+                    .exact_keys = has_exact(keys.side()),
+                    .exact_values = has_exact(values.side())};
   if (batch.n_tokens == 1 && threads_ > 1) {
     attend_split(layer);
     return;
   }
-  parallel_for(threads_, blocks, [&](std::int64_t index, int thread) {
+  const int blocks_a_head = (batch.n_tokens + block_tokens_ - 1) / block_tokens_;
+  parallel_for(threads_, blocks_a_head * n_kv_heads_, [&](std::int64_t index, int thread) {
     attend_whole(layer, block_at(index, blocks_a_head, batch.n_tokens),
                  workspaces_[to_size(thread)]);
   });
@@ -124,86 +148,119 @@ PositionRange Attention::chunks_of(const Layer& layer, const Block& block) const
 
 void Attention::attend_whole(const Layer& layer, const Block& block,
                              Workspace& work) const noexcept {
-  prepare(layer, block, work);
+  const Task task{layer, block, work.queries, 0, work};
+  prepare(task);
+  set_views(task);
   const int rows = block.count * group_;
   const Part part = part_in(work.part.data(), rows);
   const Part merged = part_in(work.merged.data(), rows);
   clear(merged, rows);
   const PositionRange chunks = chunks_of(layer, block);
   for (std::int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-    attend_chunk(layer, block, chunk, work, part);
-    merge(merged, part, rows);
+    attend_chunk(task, chunk, part);
+    merge(layer, merged, part, rows);
   }
   finish(layer, block, merged);
 }
 
-/// A single token: threads share out the chunks of each head as well. The parts are merged
-/// afterwards in the same order and with the same arithmetic as in attend_whole.
+/// A single token: threads share out the chunks of each head as well. Whoever completes a head's
+/// last part merges them all, in the same order and with the same arithmetic as attend_whole.
 void Attention::attend_split(const Layer& layer) noexcept {
   const PositionRange chunks = chunks_of(layer, {0, 0, 1});
   const std::int64_t n_chunks = chunks.end - chunks.begin;
   const auto part_at = [&](std::int64_t index) {
     return part_in(split_parts_.data() + to_size(index) * part_floats(group_), group_);
   };
+  const auto task_of = [&](int head, Workspace& work) {
+    return Task{layer, {head, 0, 1}, split_queries_, head * group_, work};
+  };
+  for (int head = 0; head < n_kv_heads_; ++head) {
+    prepare(task_of(head, workspaces_[0]));
+    split_undone_[to_size(head)].store(static_cast<int>(n_chunks), std::memory_order_relaxed);
+  }
   parallel_for(threads_, n_kv_heads_ * n_chunks, [&](std::int64_t index, int thread) {
-    Workspace& work = workspaces_[to_size(thread)];
-    const Block block{static_cast<int>(index / n_chunks), 0, 1};
-    prepare(layer, block, work);
-    attend_chunk(layer, block, chunks.begin + index % n_chunks, work, part_at(index));
-  });
-  parallel_for(threads_, n_kv_heads_, [&](std::int64_t head, int thread) {
-    const Part merged = part_in(workspaces_[to_size(thread)].merged.data(), group_);
+    const std::int64_t head = index / n_chunks;
+    const Task task = task_of(static_cast<int>(head), workspaces_[to_size(thread)]);
+    set_views(task);
+    attend_chunk(task, chunks.begin + index % n_chunks, part_at(index));
+    if (split_undone_[to_size(head)].fetch_sub(1, std::memory_order_acq_rel) > 1) return;
+    const Part merged = part_in(task.work.merged.data(), group_);
     clear(merged, group_);
     for (std::int64_t chunk = 0; chunk < n_chunks; ++chunk) {
-      merge(merged, part_at(head * n_chunks + chunk), group_);
+      merge(layer, merged, part_at(head * n_chunks + chunk), group_);
     }
-    finish(layer, {static_cast<int>(head), 0, 1}, merged);
+    finish(layer, task.block, merged);
   });
 }
 
-void Attention::prepare(const Layer& layer, const Block& block, Workspace& work) const noexcept {
-  const std::size_t dim = to_size(key_dim_);
-  for (int i = 0; i < block.count; ++i) {
-    const int token = block.first + i;
-    const std::int64_t t = layer.batch.first_position + token;
-    work.key_views[to_size(i)] = query_view(layer.keys.side(), layer.batch.sliding_window, t);
-    work.value_views[to_size(i)] = query_view(layer.values.side(), layer.batch.sliding_window, t);
-    for (int g = 0; g < group_; ++g) {
-      const std::size_t head = to_size(token * n_heads_ + block.kv_head * group_ + g);
-      const float* query = layer.batch.queries + head * dim;
-      const std::size_t row = to_size(i * group_ + g);
-      std::memcpy(work.exact_queries.data() + row * dim, query, dim * sizeof(float));
-      layer.key_kernels.prepare_query(query, key_dim_, work.packed_queries.data() + row * dim);
+void Attention::prepare(const Task& task) const noexcept {
+  const Layer& layer = task.layer;
+  const KvInt8Queries int8 = task.queries.int8(task.first_row, key_dim_);
+  for (int row = 0; row < task.block.count * group_; ++row) {
+    const int token = task.block.first + row / group_;
+    const int head = task.block.kv_head * group_ + row % group_;
+    const float* query = layer.batch.queries + to_size(token * n_heads_ + head) * to_size(key_dim_);
+    const std::size_t at = to_size(task.first_row + row) * to_size(key_dim_);
+    if (layer.int8_scores) {
+      layer.key_kernels.prepare_query_int8(query, key_dim_, row, int8);
+    } else {
+      layer.key_kernels.prepare_query(query, key_dim_, task.queries.packed.data() + at);
+    }
+    if (layer.exact_keys) {
+      std::memcpy(task.queries.exact.data() + at, query, to_size(key_dim_) * sizeof(float));
     }
   }
 }
 
-void Attention::attend_chunk(const Layer& layer, const Block& block, std::int64_t chunk,
-                             Workspace& work, const Part& part) const noexcept {
-  const PositionRange positions{chunk * kChunk, (chunk + 1) * kChunk};
-  score_chunk(layer, block, positions, work);
-  softmax_chunk(block, positions, work, part);
-  accumulate_chunk(layer, block, positions, work, part);
+void Attention::set_views(const Task& task) const noexcept {
+  const AttentionBatch& batch = task.layer.batch;
+  for (int i = 0; i < task.block.count; ++i) {
+    const std::int64_t t = batch.first_position + task.block.first + i;
+    const std::size_t at = to_size(i);
+    task.work.key_views[at] = query_view(task.layer.keys.side(), batch.sliding_window, t);
+    task.work.value_views[at] = query_view(task.layer.values.side(), batch.sliding_window, t);
+  }
 }
 
-/// Fills work.scores with the scores of all that is visible, -inf elsewhere.
-void Attention::score_chunk(const Layer& layer, const Block& block, PositionRange chunk,
-                            Workspace& work) const noexcept {
+void Attention::attend_chunk(const Task& task, std::int64_t chunk,
+                             const Part& part) const noexcept {
+  const PositionRange positions{chunk * kChunk, (chunk + 1) * kChunk};
+  score_chunk(task, positions);
+  softmax_chunk(task, positions, part);
+  accumulate_chunk(task, positions, part);
+}
+
+/// Fills work.scores with the scores of all that is visible.
+void Attention::score_chunk(const Task& task, PositionRange chunk) const noexcept {
+  const auto& [layer, block, queries, first_row, work] = task;
   const int rows = block.count * group_;
+  const float* packed_queries = queries.packed.data() + first_row * key_dim_;
+  const KvInt8Queries int8 = queries.int8(first_row, key_dim_);
   layer.keys.for_packed(
       block.kv_head, union_of(work.key_views, block.count, chunk, &QueryView::packed),
       [&](std::int64_t p, int n, const std::uint8_t* packed) {
-        layer.key_kernels.score(packed, n, key_dim_, work.packed_queries.data(), rows,
-                                work.scores.data() + (p - chunk.begin), kChunk);
+        float* scores = work.scores.data() + (p - chunk.begin);
+        if (layer.int8_scores) {
+          layer.key_kernels.score_int8(packed, n, key_dim_, int8, rows, scores, kChunk);
+        } else {
+          layer.key_kernels.score(packed, n, key_dim_, packed_queries, rows, scores, kChunk);
+        }
       });
+  if (layer.exact_keys) score_exact(task, chunk);
+}
+
+/// Scores of exact rows, over those of the same rows' codes.
+void Attention::score_exact(const Task& task, PositionRange chunk) const noexcept {
+  const auto& [layer, block, queries, first_row, work] = task;
+  const int rows = block.count * group_;
+  const float* exact_queries = queries.exact.data() + first_row * key_dim_;
   const KvKernels& fp32 = kv_kernels(kernels_, KvType::kFp32);
   const float* fresh =
       layer.batch.exact_keys + to_size(block.kv_head) * to_size(max_batch_) * to_size(key_dim_);
   for_exact(layer.keys, block.kv_head, work.key_views, block.count, chunk,
             layer.batch.first_position, fresh, [&](std::int64_t p, int n, const float* exact) {
-              fp32.score(reinterpret_cast<const std::uint8_t*>(exact), n, key_dim_,
-                         work.exact_queries.data(), rows,
-                         work.exact_scores.data() + (p - chunk.begin), kChunk);
+              fp32.score(reinterpret_cast<const std::uint8_t*>(exact), n, key_dim_, exact_queries,
+                         rows, work.exact_scores.data() + (p - chunk.begin), kChunk);
             });
   for (int row = 0; row < rows; ++row) {
     float* scores = work.scores.data() + to_size(row) * kChunk;
@@ -215,55 +272,43 @@ void Attention::score_chunk(const Layer& layer, const Block& block, PositionRang
       std::copy(exact + (part.begin - chunk.begin), exact + (part.end - chunk.begin),
                 scores + (part.begin - chunk.begin));
     }
-    if (softcap_ > 0.0f) kernels_.softcap(scores, softcap_, kChunk);
-    const PositionRange seen = PositionRange{view.sink.begin, view.window.end}.clipped_to(chunk);
-    const std::int64_t begin = seen.empty() ? kChunk : seen.begin - chunk.begin;
-    const std::int64_t end = seen.empty() ? kChunk : seen.end - chunk.begin;
-    std::fill(scores, scores + begin, kMasked);
-    std::fill(scores + end, scores + kChunk, kMasked);
   }
 }
 
-/// Turns scores into weights relative to the chunk's own maximum.
-void Attention::softmax_chunk(const Block& block, PositionRange chunk, Workspace& work,
+/// Turns scores into weights relative to the chunk's own maximum, 0 where a query sees nothing.
+void Attention::softmax_chunk(const Task& task, PositionRange chunk,
                               const Part& part) const noexcept {
-  for (int row = 0; row < block.count * group_; ++row) {
-    float* scores = work.scores.data() + to_size(row) * kChunk;
-    const QueryView& view = work.key_views[to_size(row / group_)];
-    if (PositionRange{view.sink.begin, view.window.end}.clipped_to(chunk).empty()) {
+  for (int row = 0; row < task.block.count * group_; ++row) {
+    float* scores = task.work.scores.data() + to_size(row) * kChunk;
+    const QueryView& view = task.work.key_views[to_size(row / group_)];
+    const PositionRange seen = PositionRange{view.sink.begin, view.window.end}.clipped_to(chunk);
+    if (seen.empty()) {
       part.maximum[row] = kMasked;
       part.sum[row] = 0.0f;
       std::fill_n(scores, kChunk, 0.0f);
-    } else {
-      kernels_.softmax_part(scores, kChunk, part.maximum + row, part.sum + row);
+      continue;
     }
+    const int begin = static_cast<int>(seen.begin - chunk.begin);
+    const int end = static_cast<int>(seen.end - chunk.begin);
+    const int first = begin / 16 * 16;  // whole vectors
+    const int last = (end + 15) / 16 * 16;
+    if (softcap_ > 0.0f) kernels_.softcap(scores + first, softcap_, last - first);
+    std::fill(scores, scores + first, 0.0f);
+    std::fill(scores + first, scores + begin, kMasked);
+    std::fill(scores + end, scores + last, kMasked);
+    std::fill(scores + last, scores + kChunk, 0.0f);
+    kernels_.softmax_part(scores + first, last - first, part.maximum + row, part.sum + row);
   }
 }
 
-/// Weighted sums of values. A query's weights of exact values move from work.scores to
-/// work.exact_scores, so that each list is zero where the other one counts.
-void Attention::accumulate_chunk(const Layer& layer, const Block& block, PositionRange chunk,
-                                 Workspace& work, const Part& part) const noexcept {
+/// Weighted sums of values. accumulate_exact comes first: it takes the weights of exact values out
+/// of work.scores.
+void Attention::accumulate_chunk(const Task& task, PositionRange chunk,
+                                 const Part& part) const noexcept {
+  const auto& [layer, block, queries, first_row, work] = task;
   const int rows = block.count * group_;
-  const std::size_t values = to_size(rows) * to_size(value_dim_);
-  std::fill_n(part.packed, values, 0.0f);
-  std::fill_n(part.exact, values, 0.0f);
-  const PositionRange sink = union_of(work.value_views, block.count, chunk, &QueryView::sink);
-  const PositionRange window = union_of(work.value_views, block.count, chunk, &QueryView::window);
-  if (!sink.empty() || !window.empty()) {
-    for (int row = 0; row < rows; ++row) {
-      float* weights = work.scores.data() + to_size(row) * kChunk;
-      float* exact = work.exact_scores.data() + to_size(row) * kChunk;
-      std::fill_n(exact, kChunk, 0.0f);
-      const QueryView& view = work.value_views[to_size(row / group_)];
-      for (const PositionRange& range : {view.sink, view.window}) {
-        const PositionRange moved = range.clipped_to(chunk);
-        for (std::int64_t p = moved.begin; p < moved.end; ++p) {
-          std::swap(exact[p - chunk.begin], weights[p - chunk.begin]);
-        }
-      }
-    }
-  }
+  if (layer.exact_values) accumulate_exact(task, chunk, part);
+  std::fill_n(part.packed, to_size(rows) * to_size(value_dim_), 0.0f);
   layer.values.for_packed(block.kv_head,
                           union_of(work.value_views, block.count, chunk, &QueryView::packed),
                           [&](std::int64_t p, int n, const std::uint8_t* packed) {
@@ -271,6 +316,30 @@ void Attention::accumulate_chunk(const Layer& layer, const Block& block, Positio
                                                            work.scores.data() + (p - chunk.begin),
                                                            kChunk, rows, part.packed);
                           });
+}
+
+/// A query's weights of exact values move from work.scores to work.exact_scores, so that each list
+/// is zero where the other one counts.
+void Attention::accumulate_exact(const Task& task, PositionRange chunk,
+                                 const Part& part) const noexcept {
+  const auto& [layer, block, queries, first_row, work] = task;
+  const int rows = block.count * group_;
+  std::fill_n(part.exact, to_size(rows) * to_size(value_dim_), 0.0f);
+  const PositionRange sink = union_of(work.value_views, block.count, chunk, &QueryView::sink);
+  const PositionRange window = union_of(work.value_views, block.count, chunk, &QueryView::window);
+  if (sink.empty() && window.empty()) return;
+  for (int row = 0; row < rows; ++row) {
+    float* weights = work.scores.data() + to_size(row) * kChunk;
+    float* exact = work.exact_scores.data() + to_size(row) * kChunk;
+    std::fill_n(exact, kChunk, 0.0f);
+    const QueryView& view = work.value_views[to_size(row / group_)];
+    for (const PositionRange& range : {view.sink, view.window}) {
+      const PositionRange moved = range.clipped_to(chunk);
+      for (std::int64_t p = moved.begin; p < moved.end; ++p) {
+        std::swap(exact[p - chunk.begin], weights[p - chunk.begin]);
+      }
+    }
+  }
   const KvKernels& fp32 = kv_kernels(kernels_, KvType::kFp32);
   const float* fresh =
       layer.batch.exact_values + to_size(block.kv_head) * to_size(max_batch_) * to_size(value_dim_);
@@ -291,15 +360,20 @@ void Attention::clear(const Part& part, int rows) const noexcept {
 
 /// The online softmax (Milakov and Gimelshein, arXiv 1805.02867): sums relative to different maxima
 /// are brought to the larger one.
-void Attention::merge(const Part& merged, const Part& part, int rows) const noexcept {
+void Attention::merge(const Layer& layer, const Part& merged, const Part& part,
+                      int rows) const noexcept {
   for (int row = 0; row < rows; ++row) {
     if (part.maximum[row] == kMasked) continue;
+    // One of the two is the larger itself, and its factor 1.
+    const float step = part.maximum[row] - merged.maximum[row];
+    const float a = step > 0.0f ? kernels_.exp(-step) : 1.0f;
+    const float b = step < 0.0f ? kernels_.exp(step) : 1.0f;
     const float maximum = std::max(merged.maximum[row], part.maximum[row]);
-    const float a = kernels_.exp(merged.maximum[row] - maximum);
-    const float b = kernels_.exp(part.maximum[row] - maximum);
     const std::size_t at = to_size(row) * to_size(value_dim_);
     kernels_.merge(merged.packed + at, a, part.packed + at, b, value_dim_);
-    kernels_.merge(merged.exact + at, a, part.exact + at, b, value_dim_);
+    if (layer.exact_values) {
+      kernels_.merge(merged.exact + at, a, part.exact + at, b, value_dim_);
+    }
     merged.sum[row] = merged.sum[row] * a + part.sum[row] * b;
     merged.maximum[row] = maximum;
   }
@@ -310,7 +384,7 @@ void Attention::finish(const Layer& layer, const Block& block, const Part& merge
     const std::size_t at = to_size(row) * to_size(value_dim_);
     float* value = merged.packed + at;
     layer.value_kernels.finish_value(value, value_dim_);
-    kernels_.add(value, merged.exact + at, value_dim_);
+    if (layer.exact_values) kernels_.add(value, merged.exact + at, value_dim_);
     kernels_.scale(value, 1.0f / merged.sum[row], value_dim_);
     const int token = block.first + row / group_;
     const std::size_t head = to_size(token * n_heads_ + block.kv_head * group_ + row % group_);

@@ -6,13 +6,16 @@
 // last bit.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "base/aligned_buffer.h"
 #include "kernels/kernels.h"
 #include "kv/cache.h"
 #include "quant/model.h"
+#include "quant/session.h"
 
 namespace quant {
 
@@ -31,7 +34,8 @@ class Attention {
  public:
   static constexpr int kChunk = 256;
 
-  Attention(const ModelConfig& config, const Kernels& kernels, int threads, int max_batch);
+  Attention(const ModelConfig& config, const Kernels& kernels, MathMode math, int threads,
+            int max_batch);
 
   /// Makes room for the parts of a single token's chunks when [0, positions) is full.
   void reserve(std::int64_t positions);
@@ -45,17 +49,30 @@ class Attention {
     int first;
     int count;
   };
+  /// Queries as the key kernels want them, [rows] of each.
+  struct Queries {
+    AlignedBuffer<float> exact;   // [key_dim]
+    AlignedBuffer<float> packed;  // [key_dim], in the basis of the key codes
+    AlignedBuffer<std::int8_t> codes;
+    AlignedBuffer<float> scale;
+    AlignedBuffer<std::int32_t> sum;
+    AlignedBuffer<float> total;
+
+    Queries(int rows, int key_dim);
+    KvInt8Queries int8(int row, int key_dim) noexcept;
+  };
   /// Softmax parts of a block, or their merger: [rows] of everything, rows = count·group.
   struct Part {
     float* maximum;  // -inf where a query sees nothing
     float* sum;
     float* packed;  // [rows][value_dim], in the basis of the value codes
-    float* exact;   // [rows][value_dim]
+    float* exact;   // [rows][value_dim], used only where the layer has exact values
   };
   /// Scratch memory of one thread.
   struct Workspace {
-    AlignedBuffer<float> exact_queries;   // [rows][key_dim]
-    AlignedBuffer<float> packed_queries;  // [rows][key_dim], in the basis of the key codes
+    explicit Workspace(const Attention& attention);
+
+    Queries queries;
     AlignedBuffer<float> scores;        // [rows][kChunk]; after the softmax, weights of packed rows
     AlignedBuffer<float> exact_scores;  // [rows][kChunk]
     AlignedBuffer<float> part;
@@ -69,28 +86,39 @@ class Attention {
     const KvKernels& key_kernels;
     const KvKernels& value_kernels;
     const AttentionBatch& batch;
+    bool int8_scores;
+    bool exact_keys;    // there is a sink or a window
+    bool exact_values;  // the same for values
+  };
+  /// A block at work: its queries are rows [first_row, …) of `queries`.
+  struct Task {
+    const Layer& layer;
+    Block block;
+    Queries& queries;
+    int first_row;
+    Workspace& work;
   };
 
   Block block_at(std::int64_t index, int blocks_a_head, int n_tokens) const noexcept;
   PositionRange chunks_of(const Layer& layer, const Block& block) const noexcept;
-  void prepare(const Layer& layer, const Block& block, Workspace& work) const noexcept;
   void attend_whole(const Layer& layer, const Block& block, Workspace& work) const noexcept;
   void attend_split(const Layer& layer) noexcept;
-  void attend_chunk(const Layer& layer, const Block& block, std::int64_t chunk, Workspace& work,
-                    const Part& part) const noexcept;
-  void score_chunk(const Layer& layer, const Block& block, PositionRange chunk,
-                   Workspace& work) const noexcept;
-  void softmax_chunk(const Block& block, PositionRange chunk, Workspace& work,
-                     const Part& part) const noexcept;
-  void accumulate_chunk(const Layer& layer, const Block& block, PositionRange chunk,
-                        Workspace& work, const Part& part) const noexcept;
-  void merge(const Part& merged, const Part& part, int rows) const noexcept;
+  void prepare(const Task& task) const noexcept;
+  void set_views(const Task& task) const noexcept;
+  void attend_chunk(const Task& task, std::int64_t chunk, const Part& part) const noexcept;
+  void score_chunk(const Task& task, PositionRange chunk) const noexcept;
+  void score_exact(const Task& task, PositionRange chunk) const noexcept;
+  void softmax_chunk(const Task& task, PositionRange chunk, const Part& part) const noexcept;
+  void accumulate_chunk(const Task& task, PositionRange chunk, const Part& part) const noexcept;
+  void accumulate_exact(const Task& task, PositionRange chunk, const Part& part) const noexcept;
+  void merge(const Layer& layer, const Part& merged, const Part& part, int rows) const noexcept;
   void finish(const Layer& layer, const Block& block, const Part& merged) const noexcept;
   void clear(const Part& part, int rows) const noexcept;
   Part part_in(float* memory, int rows) const noexcept;
   std::size_t part_floats(int rows) const noexcept;
 
   const Kernels& kernels_;
+  MathMode math_;
   int threads_;
   int max_batch_;
   int n_heads_;
@@ -101,8 +129,10 @@ class Attention {
   float softcap_;
   int block_tokens_;
   std::vector<Workspace> workspaces_;  // [threads]
-  AlignedBuffer<float>
-      split_parts_;  // parts of blocks whose chunks are shared out, grown on demand
+  // For a single token, whose chunks are shared out:
+  Queries split_queries_;                             // [n_heads]
+  AlignedBuffer<float> split_parts_;                  // [n_kv_heads][chunks], grown on demand
+  std::unique_ptr<std::atomic<int>[]> split_undone_;  // [n_kv_heads], chunks without a part yet
 };
 
 }  // namespace quant

@@ -27,7 +27,7 @@ Transformer::Transformer(const Model& model, const SessionOptions& options)
       max_batch_(options.batch),
       act_(config_, options.batch),
       linear_(kernels_, options.math, options.threads, options.batch, longest_row(config_)),
-      attention_(config_, kernels_, options.threads, options.batch) {
+      attention_(config_, kernels_, options.math, options.threads, options.batch) {
   for (const RopeConfig& rope : config_.ropes) ropes_.emplace_back(rope, options.context);
 }
 

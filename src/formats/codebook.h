@@ -1,12 +1,15 @@
 // Lloyd-Max quantizers of the standard normal distribution (Lloyd 1982, Max 1960).
 #pragma once
 
+#include <stdint.h>
+
 namespace quant {
 
 /// Centroids in ascending order, unused ones 0, and the boundaries half-way between neighbours.
 /// Code n stands for centroid[n]: the number of boundaries below a value is its nearest code.
 struct Codebook {
   float centroid[16];
+  float repeated[16];  ///< the centroids, over and over
   float boundary[15];
 };
 
@@ -30,10 +33,32 @@ static constexpr Codebook make_lloyd_max(int bits) {
   for (int i = 0; i + 1 < 2 * half; ++i) {
     book.boundary[i] = 0.5f * (book.centroid[i] + book.centroid[i + 1]);
   }
+  for (int i = 0; i < 16; ++i) book.repeated[i] = book.centroid[i % (2 * half)];
   return book;
 }
 
 template <int Bits>
 static constexpr Codebook kLloydMax = make_lloyd_max(Bits);
+
+/// The centroids as multiples of a unit, rounded to int8.
+struct CodebookInt8 {
+  uint8_t centroid[16];  ///< two's complement
+  float unit;
+};
+
+static constexpr CodebookInt8 make_lloyd_max_int8(int bits) {
+  const Codebook book = make_lloyd_max(bits);
+  const int codes = 1 << bits;
+  CodebookInt8 rounded{};
+  rounded.unit = book.centroid[codes - 1] / 127.0f;
+  for (int i = 0; i < codes; ++i) {
+    const float x = book.centroid[i] / rounded.unit;
+    rounded.centroid[i] = static_cast<uint8_t>(static_cast<int8_t>(x + (x < 0.0f ? -0.5f : 0.5f)));
+  }
+  return rounded;
+}
+
+template <int Bits>
+static constexpr CodebookInt8 kLloydMaxInt8 = make_lloyd_max_int8(Bits);
 
 }  // namespace quant

@@ -23,6 +23,8 @@ struct Avx2 {
   };
   static constexpr int kFloatRows = 6;
   static constexpr int kInt8Rows = 4;
+  static constexpr int kBlockRows = 3;
+  static constexpr int kBlockColumns = 2;
 
   // Floats.
   QUANT_SIMD F32x16 zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
@@ -170,6 +172,10 @@ struct Avx2 {
       return {unpack_8<Bits>(p), unpack_8<Bits>(p + Bits)};
     }
   }
+  template <int Bits>
+  QUANT_SIMD F32x16 lookup_codes(const float (&table)[16], const uint8_t* p) {
+    return lookup(table, unpack<Bits>(p));
+  }
   QUANT_SIMD I32x16 load_i8(const int8_t* p) {
     return {_mm256_cvtepi8_epi32(load_64(p)), _mm256_cvtepi8_epi32(load_64(p + 8))};
   }
@@ -237,6 +243,10 @@ struct Avx2 {
     for (int i = 0; i < 16; ++i) {
       r[i] = {_mm256_castps_si256(f[i].low), _mm256_castps_si256(f[i].high)};
     }
+  }
+  QUANT_SIMD void transpose_quads(I32x16 (&v)[4]) {
+    transpose_quads_8(v[0].low, v[1].low, v[2].low, v[3].low);
+    transpose_quads_8(v[0].high, v[1].high, v[2].high, v[3].high);
   }
 
   // Integer products. vpmaddubsw multiplies unsigned by signed bytes and saturates pairs at 16
@@ -327,7 +337,13 @@ struct Avx2 {
     const __m256i mask = _mm256_set1_epi32((1 << Bits) - 1);
     if constexpr (Bits <= 4) {
       uint32_t word = 0;
-      memcpy(&word, p, Bits);
+      if constexpr (Bits == 3) {  // three bytes at once would go through memory
+        uint16_t low;
+        memcpy(&low, p, sizeof low);
+        word = low | static_cast<uint32_t>(p[2]) << 16;
+      } else {
+        memcpy(&word, p, Bits);
+      }
       const __m256i shifts =
           _mm256_setr_epi32(0, Bits, 2 * Bits, 3 * Bits, 4 * Bits, 5 * Bits, 6 * Bits, 7 * Bits);
       const __m256i words = _mm256_set1_epi32(static_cast<int32_t>(word));
@@ -366,6 +382,16 @@ struct Avx2 {
   }
   QUANT_SIMD __m256i dot_8(__m256i magnitude, __m256i inputs) {
     return _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, inputs), _mm256_set1_epi16(1));
+  }
+  QUANT_SIMD void transpose_quads_8(__m256i& a, __m256i& b, __m256i& c, __m256i& d) {
+    const __m256i low_even = _mm256_unpacklo_epi32(a, b);
+    const __m256i high_even = _mm256_unpackhi_epi32(a, b);
+    const __m256i low_odd = _mm256_unpacklo_epi32(c, d);
+    const __m256i high_odd = _mm256_unpackhi_epi32(c, d);
+    a = _mm256_unpacklo_epi64(low_even, low_odd);
+    b = _mm256_unpackhi_epi64(low_even, low_odd);
+    c = _mm256_unpacklo_epi64(high_even, high_odd);
+    d = _mm256_unpackhi_epi64(high_even, high_odd);
   }
   QUANT_SIMD void transpose_8x8(__m256 (&r)[8]) {
     __m256 a[8];

@@ -16,6 +16,8 @@ struct Avx512 {
   using DotWeights = __m512i;
   static constexpr int kFloatRows = 12;
   static constexpr int kInt8Rows = 12;
+  static constexpr int kBlockRows = 6;
+  static constexpr int kBlockColumns = 4;
 
   // Floats.
   QUANT_SIMD F32x16 zero() { return _mm512_setzero_ps(); }
@@ -125,15 +127,7 @@ struct Avx512 {
   template <int Bits>
   QUANT_SIMD I32x16 unpack(const uint8_t* p) {
     if constexpr (Bits <= 4) {
-      int32_t low = 0;
-      int32_t high = 0;
-      memcpy(&low, p, Bits);
-      memcpy(&high, p + Bits, Bits);
-      const __m512i words = _mm512_inserti64x4(_mm512_set1_epi32(low), _mm256_set1_epi32(high), 1);
-      const __m256i step =
-          _mm256_setr_epi32(0, Bits, 2 * Bits, 3 * Bits, 4 * Bits, 5 * Bits, 6 * Bits, 7 * Bits);
-      const __m512i shifts = _mm512_inserti64x4(_mm512_castsi256_si512(step), step, 1);
-      return _mm512_and_si512(_mm512_srlv_epi32(words, shifts), _mm512_set1_epi32((1 << Bits) - 1));
+      return _mm512_and_si512(shifted_codes<Bits>(p), _mm512_set1_epi32((1 << Bits) - 1));
     } else {
       uint64_t low = 0;
       uint64_t high = 0;
@@ -148,6 +142,10 @@ struct Avx512 {
       };
       return _mm512_inserti64x4(_mm512_castsi256_si512(eight(low)), eight(high), 1);
     }
+  }
+  template <int Bits>
+  QUANT_SIMD F32x16 lookup_codes(const float (&table)[16], const uint8_t* p) {
+    return _mm512_permutexvar_ps(shifted_codes<Bits>(p), _mm512_loadu_ps(table));
   }
   QUANT_SIMD I32x16 load_i8(const int8_t* p) {
     return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
@@ -207,6 +205,16 @@ struct Avx512 {
     transpose(f);
     for (int i = 0; i < 16; ++i) r[i] = _mm512_castps_si512(f[i]);
   }
+  QUANT_SIMD void transpose_quads(I32x16 (&v)[4]) {
+    const __m512i low_even = _mm512_unpacklo_epi32(v[0], v[1]);
+    const __m512i high_even = _mm512_unpackhi_epi32(v[0], v[1]);
+    const __m512i low_odd = _mm512_unpacklo_epi32(v[2], v[3]);
+    const __m512i high_odd = _mm512_unpackhi_epi32(v[2], v[3]);
+    v[0] = _mm512_unpacklo_epi64(low_even, low_odd);
+    v[1] = _mm512_unpackhi_epi64(low_even, low_odd);
+    v[2] = _mm512_unpacklo_epi64(high_even, high_odd);
+    v[3] = _mm512_unpackhi_epi64(high_even, high_odd);
+  }
 
   // Integer products. vpdpbusd multiplies unsigned by signed bytes, so signed weights are moved by
   // 128.
@@ -247,6 +255,39 @@ struct Avx512 {
   QUANT_SIMD U8x16 lookup_u8(U8x16 table, U8x16 index) { return _mm_shuffle_epi8(table, index); }
 
  private:
+  /// Sixteen codes of up to 4 bits, each at the bottom of its lane with others above it.
+  template <int Bits>
+  QUANT_SIMD __m512i shifted_codes(const uint8_t* p) {
+    const __m256i step =
+        _mm256_setr_epi32(0, Bits, 2 * Bits, 3 * Bits, 4 * Bits, 5 * Bits, 6 * Bits, 7 * Bits);
+    if constexpr (Bits <= 2) {
+      int32_t word = 0;
+      memcpy(&word, p, 2 * Bits);
+      const __m256i high_step = _mm256_add_epi32(step, _mm256_set1_epi32(8 * Bits));
+      const __m512i shifts = _mm512_inserti64x4(_mm512_castsi256_si512(step), high_step, 1);
+      return _mm512_srlv_epi32(_mm512_set1_epi32(word), shifts);
+    } else {
+      __m128i low;
+      __m128i high;
+      if constexpr (Bits == 4) {
+        low = _mm_loadu_si32(p);
+        high = _mm_loadu_si32(p + 4);
+      } else {
+        static_assert(Bits == 3);
+        uint32_t first;
+        uint16_t top;
+        memcpy(&first, p, sizeof first);  // three bytes at once would go through memory
+        memcpy(&top, p + 4, sizeof top);
+        low = _mm_cvtsi32_si128(static_cast<int32_t>(first));
+        high =
+            _mm_cvtsi32_si128(static_cast<int32_t>(first >> 24 | static_cast<uint32_t>(top) << 8));
+      }
+      const __m512i words =
+          _mm512_mask_broadcastd_epi32(_mm512_broadcastd_epi32(low), 0xff00, high);
+      const __m512i shifts = _mm512_inserti64x4(_mm512_castsi256_si512(step), step, 1);
+      return _mm512_srlv_epi32(words, shifts);
+    }
+  }
   QUANT_SIMD F32x16 low_pairs(F32x16 a, F32x16 b) {
     return _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
   }

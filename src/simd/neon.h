@@ -22,6 +22,8 @@ struct Neon {
   };
   static constexpr int kFloatRows = 6;
   static constexpr int kInt8Rows = 4;
+  static constexpr int kBlockRows = 3;
+  static constexpr int kBlockColumns = 2;
 
   // Floats.
   QUANT_SIMD F32x16 zero() { return set1(0.0f); }
@@ -216,6 +218,10 @@ struct Neon {
     return {{unpack_4<Bits, 0>(low), unpack_4<Bits, 4>(low), unpack_4<Bits, 0>(high),
              unpack_4<Bits, 4>(high)}};
   }
+  template <int Bits>
+  QUANT_SIMD F32x16 lookup_codes(const float (&table)[16], const uint8_t* p) {
+    return lookup(table, unpack<Bits>(p));
+  }
   QUANT_SIMD I32x16 load_i8(const int8_t* p) {
     const int8x16_t bytes = vld1q_s8(p);
     const int16x8_t low = vmovl_s8(vget_low_s8(bytes));
@@ -306,6 +312,18 @@ struct Neon {
       for (int j = 0; j < 4; ++j) r[i].part[j] = vreinterpretq_s32_f32(f[i].part[j]);
     }
   }
+  QUANT_SIMD void transpose_quads(I32x16 (&v)[4]) {
+    for (int i = 0; i < 4; ++i) {
+      const int32x4_t low_even = vzip1q_s32(v[0].part[i], v[1].part[i]);
+      const int32x4_t high_even = vzip2q_s32(v[0].part[i], v[1].part[i]);
+      const int32x4_t low_odd = vzip1q_s32(v[2].part[i], v[3].part[i]);
+      const int32x4_t high_odd = vzip2q_s32(v[2].part[i], v[3].part[i]);
+      v[0].part[i] = first_pairs(low_even, low_odd);
+      v[1].part[i] = second_pairs(low_even, low_odd);
+      v[2].part[i] = first_pairs(high_even, high_odd);
+      v[3].part[i] = second_pairs(high_even, high_odd);
+    }
+  }
 
   // Integer products, without the optional dot-product instructions. Sums of two 16-bit products
   // still fit 16 bits: 2·128·127 < 2^15.
@@ -348,6 +366,12 @@ struct Neon {
   QUANT_SIMD U8x16 lookup_u8(U8x16 table, U8x16 index) { return vqtbl1q_u8(table, index); }
 
  private:
+  QUANT_SIMD int32x4_t first_pairs(int32x4_t a, int32x4_t b) {
+    return vreinterpretq_s32_s64(vzip1q_s64(vreinterpretq_s64_s32(a), vreinterpretq_s64_s32(b)));
+  }
+  QUANT_SIMD int32x4_t second_pairs(int32x4_t a, int32x4_t b) {
+    return vreinterpretq_s32_s64(vzip2q_s64(vreinterpretq_s64_s32(a), vreinterpretq_s64_s32(b)));
+  }
   /// The first Bytes bytes of sixteen (none if Bytes <= 0), then zeros.
   template <int Bytes>
   QUANT_SIMD int32x4_t load_some(const uint8_t* p) {

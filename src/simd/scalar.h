@@ -35,6 +35,10 @@ struct Scalar {
   /// Rows of x that a register-blocked product works on at once.
   static constexpr int kFloatRows = 1;
   static constexpr int kInt8Rows = 1;
+  /// Rows and columns (of sixteen) of x that a product works on at once where columns are cheap to
+  /// keep beside each other.
+  static constexpr int kBlockRows = 1;
+  static constexpr int kBlockColumns = 1;
 
   // Floats.
   static F32x16 zero() { return set1(0.0f); }
@@ -224,6 +228,12 @@ struct Scalar {
     }
     return r;
   }
+  /// lookup(table, unpack<Bits>(p)) for Bits <= 4 and a table that repeats itself every 2^Bits
+  /// entries, which spares some instruction sets a mask.
+  template <int Bits>
+  static F32x16 lookup_codes(const float (&table)[16], const uint8_t* p) {
+    return lookup(table, unpack<Bits>(p));
+  }
   /// Sixteen signed bytes, widened.
   static I32x16 load_i8(const int8_t* p) {
     I32x16 r;
@@ -317,6 +327,18 @@ struct Scalar {
         const int32_t upper = rows[i].lane[j];
         rows[i].lane[j] = rows[j].lane[i];
         rows[j].lane[i] = upper;
+      }
+    }
+  }
+  /// Every four lanes 4b to 4b + 3 of the four vectors are a 4×4 block, which is transposed.
+  static void transpose_quads(I32x16 (&v)[4]) {
+    for (int b = 0; b < 16; b += 4) {
+      for (int i = 0; i < 4; ++i) {
+        for (int j = 0; j < i; ++j) {
+          const int32_t upper = v[i].lane[b + j];
+          v[i].lane[b + j] = v[j].lane[b + i];
+          v[j].lane[b + i] = upper;
+        }
       }
     }
   }

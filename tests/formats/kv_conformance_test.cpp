@@ -26,9 +26,40 @@ std::vector<float> scores_of(const KvKernels& kernels, const PackedRows& rows, i
   return scores.values();
 }
 
+/// Queries [n_queries][d] as a format's integers.
+struct Int8Queries {
+  Int8Queries(const KvKernels& kernels, const std::vector<float>& queries, int d)
+      : n(static_cast<int>(queries.size()) / d),
+        codes(size(n * d)),
+        scale(size(n * (d / 16))),
+        sum(size(n * (d / 16))),
+        total(size(n * (d / 16))) {
+    for (int row = 0; row < n; ++row) {
+      kernels.prepare_query_int8(queries.data() + row * d, d, row, view());
+    }
+  }
+  KvInt8Queries view() { return {codes.data(), scale.data(), sum.data(), total.data()}; }
+
+  int n;
+  std::vector<std::int8_t> codes;
+  std::vector<float> scale;
+  std::vector<std::int32_t> sum;
+  std::vector<float> total;
+};
+
+std::vector<float> int8_scores_of(const KvKernels& kernels, const PackedRows& rows, int n,
+                                  const std::vector<float>& queries) {
+  Int8Queries rounded(kernels, queries, rows.d);
+  const std::size_t stride = size(n) + kGap;
+  Guarded<float> scores(size(rounded.n) * stride);
+  kernels.score_int8(rows.data(), n, rows.d, rounded.view(), rounded.n, scores.data(), stride);
+  EXPECT_TRUE(scores.intact()) << "d " << rows.d << ", n " << n;
+  return scores.values();
+}
+
 /// Sums of n rows [n_queries][d] onto start, in the basis of the codes.
 std::vector<float> sums_of(const KvKernels& kernels, const PackedRows& rows, int n,
-                           const std::vector<float>& weights, std::size_t stride,
+                           std::vector<float> weights, std::size_t stride,
                            const std::vector<float>& start) {
   Guarded<float> acc(start.size());
   std::copy(start.begin(), start.end(), acc.data());
@@ -77,6 +108,11 @@ TEST_P(KvConformance, ScoresAndSumsAreScalarsBits) {
         ASSERT_TRUE(same_bits(scores_of(c.kernels(), rows, n, queries),
                               scores_of(c.scalar(), rows, n, queries)))
             << "d " << d << ", n " << n << ", " << n_queries << " queries";
+        if (c.kernels().score_int8 != nullptr) {
+          ASSERT_TRUE(same_bits(int8_scores_of(c.kernels(), rows, n, queries),
+                                int8_scores_of(c.scalar(), rows, n, queries)))
+              << "d " << d << ", n " << n << ", " << n_queries << " queries";
+        }
         const std::vector<float> weights = random_floats(size(n_queries) * 40, 2);
         const std::vector<float> start = random_floats(size(n_queries * d), 3);
         ASSERT_TRUE(same_bits(sums_of(c.kernels(), rows, n, weights, 40, start),
@@ -123,6 +159,31 @@ TEST_P(KvConformance, ScoreIsTheProductWithTheDecodedRow) {
           d * root_mean_square(query) * root_mean_square(rows.decoded[size(i)]);
       ASSERT_NEAR(static_cast<double>(scores[size(i)]), product, 2e-6 * magnitude) << d;
     }
+  }
+}
+
+/// Rounding a query to int8 moves a score by a random walk of d steps of 1/254 of the query's
+/// largest value at most; rounding the codebook does the same to the row.
+TEST_P(KvConformance, Int8ScoreIsCloseToTheProductWithTheDecodedRow) {
+  if (c.kernels().score_int8 == nullptr) GTEST_SKIP() << "codes are no integers";
+  for (const int d : kDims) {
+    const PackedRows rows(c, 33, d);
+    const std::vector<float> query = random_floats(size(d), 5);
+    const std::vector<float> scores = int8_scores_of(c.kernels(), rows, rows.n, query);
+    double squares = 0.0;
+    for (int i = 0; i < rows.n; ++i) {
+      double product = 0.0;
+      for (int j = 0; j < d; ++j) {
+        product += static_cast<double>(query[size(j)]) *
+                   static_cast<double>(rows.decoded[size(i)][size(j)]);
+      }
+      const double magnitude =
+          std::sqrt(d) * root_mean_square(query) * root_mean_square(rows.decoded[size(i)]);
+      const double error = static_cast<double>(scores[size(i)]) - product;
+      ASSERT_LE(std::abs(error), 0.05 * magnitude) << "d " << d << ", row " << i;
+      if (magnitude > 0.0) squares += error * error / (magnitude * magnitude);
+    }
+    ASSERT_LE(std::sqrt(squares / rows.n), 0.02) << d;
   }
 }
 
@@ -177,9 +238,17 @@ TEST_P(KvConformance, GroupedQueriesAreThoseOneByOne) {
       const auto begin = all.begin() + static_cast<std::ptrdiff_t>(h * length);
       return std::vector<float>(begin, begin + static_cast<std::ptrdiff_t>(length));
     };
+    std::vector<float> int8_scores;
+    if (c.kernels().score_int8 != nullptr) {
+      int8_scores = int8_scores_of(c.kernels(), rows, 33, queries);
+    }
     for (std::size_t h = 0; h < kQueries; ++h) {
       ASSERT_TRUE(same_bits(scores_of(c.kernels(), rows, 33, part(queries, h, size(d))),
                             part(scores, h, 33 + kGap)));
+      if (!int8_scores.empty()) {
+        ASSERT_TRUE(same_bits(int8_scores_of(c.kernels(), rows, 33, part(queries, h, size(d))),
+                              part(int8_scores, h, 33 + kGap)));
+      }
       ASSERT_TRUE(same_bits(
           sums_of(c.kernels(), rows, 33, part(weights, h, 33), 33, part(start, h, size(d))),
           part(sums, h, size(d))));
@@ -196,15 +265,17 @@ TEST_P(KvConformance, RowsMayBeDividedAnywhere) {
     std::vector<float> whole_scores(3 * kRows);
     std::vector<float> whole_sums(size(3 * d), 0.0f);
     c.kernels().score(rows.data(), kRows, d, queries.data(), 3, whole_scores.data(), kRows);
-    c.kernels().accumulate(rows.data(), kRows, d, weights.data(), kRows, 3, whole_sums.data());
+    std::vector<float> used = weights;
+    c.kernels().accumulate(rows.data(), kRows, d, used.data(), kRows, 3, whole_sums.data());
     for (const int step : {1, 16, 37, 64, 112}) {
       std::vector<float> scores(3 * kRows);
       std::vector<float> sums(size(3 * d), 0.0f);
+      used = weights;
       for (int i = 0; i < kRows; i += step) {
         const int n = std::min(step, kRows - i);
         const std::uint8_t* first = rows.data() + size(i) * c.row_bytes(d);
         c.kernels().score(first, n, d, queries.data(), 3, scores.data() + i, kRows);
-        c.kernels().accumulate(first, n, d, weights.data() + i, kRows, 3, sums.data());
+        c.kernels().accumulate(first, n, d, used.data() + i, kRows, 3, sums.data());
       }
       ASSERT_TRUE(same_bits(scores, whole_scores)) << step;
       ASSERT_TRUE(same_bits(sums, whole_sums)) << step;

@@ -116,6 +116,11 @@ struct SimdOps {
     S::transpose(rows);
     for (int n = 0; n < 16; ++n) put_i32(out, rows[n], n);
   }
+  static void transpose_quads(In in, Out out) {
+    I rows[4] = {i(in, 0), i(in, 1), i(in, 2), i(in, 3)};
+    S::transpose_quads(rows);
+    for (int n = 0; n < 4; ++n) put_i32(out, rows[n], n);
+  }
   static void swap_lanes(In in, Out out) {
     put_bits(out, S::template swap_lanes<1>(f(in, 0)), 0);
     put_bits(out, S::template swap_lanes<2>(f(in, 0)), 1);
@@ -144,6 +149,15 @@ struct SimdOps {
     put_i32(out, S::template unpack<6>(in.bytes + 9), 5);
     put_i32(out, S::template unpack<7>(in.bytes + 11), 6);
     put_i32(out, S::template unpack<8>(in.bytes + 13), 7);
+  }
+  static void lookup_codes(In in, Out out) {
+    float table[16];
+    S::store(table, f(in, 1));
+    put_bits(out, S::template lookup_codes<4>(table, in.bytes + 5), 0);
+    for (int n = 8; n < 16; ++n) table[n] = table[n - 8];
+    put_bits(out, S::template lookup_codes<3>(table, in.bytes + 3), 1);
+    for (int n = 4; n < 16; ++n) table[n] = table[n - 4];
+    put_bits(out, S::template lookup_codes<2>(table, in.bytes + 2), 2);
   }
   static void load_i8(In in, Out out) {
     put_i32(out, S::load_i8(reinterpret_cast<const int8_t*>(in.bytes + 1)));
@@ -259,6 +273,7 @@ struct SimdOps {
       {"reduce_max", SimdDomain::kAny, reduce_max},
       {"transpose", SimdDomain::kAny, transpose},
       {"transpose_i32", SimdDomain::kAny, transpose_i32},
+      {"transpose_quads", SimdDomain::kAny, transpose_quads},
       {"swap_lanes", SimdDomain::kAny, swap_lanes},
       {"add_i32", SimdDomain::kScalable, add_i32},
       {"or_i32", SimdDomain::kAny, or_i32},
@@ -269,6 +284,7 @@ struct SimdOps {
       {"count_greater", SimdDomain::kScalable, count_greater},
       {"lookup", SimdDomain::kIndices, lookup},
       {"unpack", SimdDomain::kAny, unpack},
+      {"lookup_codes", SimdDomain::kAny, lookup_codes},
       {"load_i8", SimdDomain::kAny, load_i8},
       {"store_i8", SimdDomain::kAny, store_i8},
       {"load_bytes", SimdDomain::kAny, load_bytes},

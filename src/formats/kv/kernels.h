@@ -1,15 +1,24 @@
 // The table of KV kernels of one instruction set, derived from the registry.
 #pragma once
 
+#include "formats/kv/accumulate.h"
 #include "formats/kv/all.h"
+#include "formats/kv/score_int8.h"
 #include "simd/panel.h"
 
 namespace quant {
 
 template <class S, class Format>
 struct KvFunctions {
+  static constexpr bool kHasGain = requires(const uint8_t* row) { Format::gain(row); };
+  static constexpr bool kHasInt8 = requires { Format::kInt8Unit; };
+
   static void decode(const uint8_t* row, int d, float* out) {
-    for (int j = 0; j < d; j += 16) S::store(out + j, Format::decode16(row, d, j));
+    for (int j = 0; j < d; j += 16) {
+      auto values = Format::values16(row, d, j);
+      if constexpr (kHasGain) values = S::mul(values, S::set1(Format::gain(row)));
+      S::store(out + j, values);
+    }
     finish_value(out, d);
   }
 
@@ -33,33 +42,17 @@ struct KvFunctions {
       if (lanes == 16) {
         panel_product<S, false>(queries, query_stride, n_queries, d, tile, 16, scores + i,
                                 scores_stride);
-        continue;
-      }
-      for (int h = 0; h < n_queries; ++h) {
-        alignas(64) float part[16];
-        panel_product<S, false>(queries + static_cast<size_t>(h) * query_stride, query_stride, 1, d,
-                                tile, 16, part, 16);
-        S::store_partial(scores + static_cast<size_t>(h) * scores_stride + i, S::load(part), lanes);
-      }
-    }
-  }
-
-  static void accumulate(const uint8_t* rows, int n, int d, const float* weights,
-                         size_t weights_stride, int n_queries, float* acc) {
-    constexpr int kRows = 64;  // decoded at a time: 4 KiB of the L1 cache
-    alignas(64) float panel[kRows * 16];
-    const size_t row_bytes = Format::row_bytes(d);
-    for (int i = 0; i < n; i += kRows) {
-      const uint8_t* first = rows + static_cast<size_t>(i) * row_bytes;
-      const int count = n - i < kRows ? n - i : kRows;
-      for (int j = 0; j < d; j += 16) {
-        for (int r = 0; r < count; ++r) {
-          const uint8_t* row = first + static_cast<size_t>(r) * row_bytes;
-          S::store(panel + 16 * r, Format::decode16(row, d, j));
+      } else {
+        for (int h = 0; h < n_queries; ++h) {
+          alignas(64) float part[16];
+          panel_product<S, false>(queries + static_cast<size_t>(h) * query_stride, query_stride, 1,
+                                  d, tile, 16, part, 16);
+          S::store_partial(scores + static_cast<size_t>(h) * scores_stride + i, S::load(part),
+                           lanes);
         }
-        panel_product<S, true>(weights + i, weights_stride, n_queries, count, panel, 16, acc + j,
-                               static_cast<size_t>(d));
       }
+      if constexpr (kHasGain)
+        multiply_by_gains(first, lanes, d, n_queries, scores + i, scores_stride);
     }
   }
 
@@ -71,10 +64,27 @@ struct KvFunctions {
       typename S::F32x16 block[16];
       for (int r = 0; r < 16; ++r) {
         const size_t row = static_cast<size_t>(r < lanes ? r : lanes - 1);
-        block[r] = Format::decode16(rows + row * row_bytes, d, j);
+        block[r] = Format::values16(rows + row * row_bytes, d, j);
       }
       S::transpose(block);
       for (int r = 0; r < 16; ++r) S::store(tile + (j + r) * 16, block[r]);
+    }
+  }
+
+  static void multiply_by_gains(const uint8_t* rows, int lanes, int d, int n_queries, float* scores,
+                                size_t scores_stride) {
+    float gains[16];
+    for (int r = 0; r < 16; ++r) {
+      const int row = r < lanes ? r : lanes - 1;
+      gains[r] = Format::gain(rows + static_cast<size_t>(row) * Format::row_bytes(d));
+    }
+    for (int h = 0; h < n_queries; ++h) {
+      float* out = scores + static_cast<size_t>(h) * scores_stride;
+      if (lanes == 16) {
+        S::store(out, S::mul(S::load(out), S::load(gains)));
+      } else {
+        for (int r = 0; r < lanes; ++r) out[r] *= gains[r];
+      }
     }
   }
 };
@@ -82,12 +92,19 @@ struct KvFunctions {
 template <class S, class Format>
 constexpr KvKernels kv_kernels_of() {
   using Functions = KvFunctions<S, Format>;
-  return {.encode = Format::encode,
-          .decode = Functions::decode,
-          .prepare_query = Functions::prepare_query,
-          .score = Functions::score,
-          .accumulate = Functions::accumulate,
-          .finish_value = Functions::finish_value};
+  KvKernels kernels{.encode = Format::encode,
+                    .decode = Functions::decode,
+                    .prepare_query = Functions::prepare_query,
+                    .score = Functions::score,
+                    .prepare_query_int8 = nullptr,
+                    .score_int8 = nullptr,
+                    .accumulate = KvAccumulate<S, Format>::run,
+                    .finish_value = Functions::finish_value};
+  if constexpr (Functions::kHasInt8) {
+    kernels.prepare_query_int8 = KvScoreInt8<S, Format>::prepare;
+    kernels.score_int8 = KvScoreInt8<S, Format>::score;
+  }
+  return kernels;
 }
 
 /// An array, without std::array: see simd/scalar.h.

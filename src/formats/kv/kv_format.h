@@ -5,8 +5,10 @@
 //   supports(d): whether rows can have d values;
 //   row_bytes(d): bytes of a row;
 //   encode(row, d, out): see below;
-//   decode16(row, d, j): values j to j + 15, j a multiple of 16, in the basis of the codes;
-//   rotate(x, d), unrotate(x, d), where that basis is not the row's own: there and back, in place.
+//   values16(row, d, j): values j to j + 15, j a multiple of 16, in the basis of the codes;
+//   gain(row), where all values of a row have a common factor: values16 is without it;
+//   rotate(x, d), unrotate(x, d), where that basis is not the row's own: there and back, in place;
+//   what kv/score_int8.h asks for, where the codes are integers.
 // kv/kernels.h derives the functions below from those. A row is one position of one KV head; d is
 // its head_dim, a multiple of 16 from 16 to 512. Rows of a head are contiguous, row_bytes(d) apart.
 #pragma once
@@ -15,6 +17,15 @@
 #include <cstdint>
 
 namespace quant {
+
+/// Queries in integers, in the basis and order of a format's codes. A block is what shares a scale
+/// in the format; arrays have room for d / 16 of them a query.
+struct KvInt8Queries {
+  std::int8_t* codes;  // [n_queries][d]
+  float* scale;        // [n_queries][d / 16]
+  std::int32_t* sum;   // [n_queries][d / 16], Σ codes of a block
+  float* total;        // [n_queries][d / 16], Σ of the query itself over a block
+};
 
 struct KvKernels {
   /// Packs row [d] into row_bytes(d) bytes, the same bytes on every ISA. False, with `out`
@@ -29,9 +40,15 @@ struct KvKernels {
   /// ascends with one fma a step, so a score depends on nothing but its row and its query.
   void (*score)(const std::uint8_t* rows, int n, int d, const float* queries, int n_queries,
                 float* scores, std::size_t scores_stride);
+  /// Rounds a query [d] to int8 in the basis of the codes: entry `row` of the queries. Null, like
+  /// score_int8, where codes are no integers.
+  void (*prepare_query_int8)(const float* query, int d, int row, const KvInt8Queries& out);
+  /// Like score, with sums that are exact integers within a block.
+  void (*score_int8)(const std::uint8_t* rows, int n, int d, const KvInt8Queries& queries,
+                     int n_queries, float* scores, std::size_t scores_stride);
   /// acc[h·d + j] += Σ_i weights[h·weights_stride + i]·decode(row i)[j], in the codes' basis, i
-  /// ascending with one fma a step.
-  void (*accumulate)(const std::uint8_t* rows, int n, int d, const float* weights,
+  /// ascending with one fma a step. Multiplies the weights by the rows' gains in place.
+  void (*accumulate)(const std::uint8_t* rows, int n, int d, float* weights,
                      std::size_t weights_stride, int n_queries, float* acc);
   /// Takes an accumulated value [d] back from the basis of the codes, in place.
   void (*finish_value)(float* acc, int d);

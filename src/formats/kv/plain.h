@@ -20,7 +20,7 @@ struct KvFp32 {
     memcpy(out, row, row_bytes(d));
     return true;
   }
-  static typename S::F32x16 decode16(const uint8_t* row, int, int j) {
+  static typename S::F32x16 values16(const uint8_t* row, int, int j) {
     return S::load(reinterpret_cast<const float*>(row) + j);
   }
 };
@@ -42,7 +42,7 @@ struct KvFp16 {
     }
     return true;
   }
-  static typename S::F32x16 decode16(const uint8_t* row, int, int j) {
+  static typename S::F32x16 values16(const uint8_t* row, int, int j) {
     return S::load_half(reinterpret_cast<const uint16_t*>(row) + j);
   }
 };
@@ -64,7 +64,7 @@ struct KvBf16 {
     }
     return true;
   }
-  static typename S::F32x16 decode16(const uint8_t* row, int, int j) {
+  static typename S::F32x16 values16(const uint8_t* row, int, int j) {
     return S::load_bfloat(reinterpret_cast<const uint16_t*>(row) + j);
   }
 };

@@ -4,6 +4,7 @@
 
 #include "formats/kv/kv_format.h"
 #include "formats/kv/row.h"
+#include "formats/kv/tile.h"
 #include "quant/kv_spec.h"
 
 namespace quant {
@@ -24,10 +25,25 @@ struct KvQ8_0 {
   static bool encode(const float* row, int d, uint8_t* out) {
     return KvRow<S>::template encode_blocks<KvQ8_0>(row, d, out);
   }
-  static F decode16(const uint8_t* row, int, int j) {
+  static F values16(const uint8_t* row, int, int j) {
     const uint8_t* block = row + j / kBlock * kBlockBytes;
     const auto codes = S::load_i8(reinterpret_cast<const int8_t*>(block + 2) + j % kBlock);
     return S::mul(S::to_float(codes), S::set1(KvRow<S>::get_half(block)));
+  }
+
+  static constexpr bool kInt8Signed = true;
+  static constexpr bool kInt8Minimum = false;
+  static constexpr float kInt8Unit = 1.0f;
+  static constexpr auto kInt8Order = make_kv_code_order<8>();
+  static constexpr int int8_block(int d) { return d < kBlock ? d : kBlock; }
+  static void fill_int8(const uint8_t* rows, int d, KvTile& tile) {
+    using Steps = KvTileSteps<S>;
+    const size_t stride = row_bytes(d);
+    for (int j = 0; j < d; j += 16) {
+      const uint8_t* block = rows + j / kBlock * kBlockBytes;
+      if (j % kBlock == 0) Steps::load_halves(block, stride, tile.scale[j / kBlock]);
+      Steps::template fill<8>(block + 2 + j % kBlock, stride, tile.codes[j / 4]);
+    }
   }
 
   /// One block of n values.

@@ -6,6 +6,7 @@
 #include "formats/codebook.h"
 #include "formats/kv/kv_format.h"
 #include "formats/kv/row.h"
+#include "formats/kv/tile.h"
 #include "formats/rotation.h"
 #include "quant/kv_spec.h"
 
@@ -44,9 +45,27 @@ struct KvTurbo {
     // Values that were not finite have reached the gain by now.
     return KvRow<S>::put_half(out, rms * (S::reduce_add(dot) / S::reduce_add(square)));
   }
-  static F decode16(const uint8_t* row, int, int j) {
-    const auto codes = S::template unpack<Bits>(row + kHeader + j * Bits / 8);
-    return S::mul(S::lookup(kLloydMax<Bits>.centroid, codes), S::set1(KvRow<S>::get_half(row)));
+  static float gain(const uint8_t* row) { return KvRow<S>::get_half(row); }
+  static F values16(const uint8_t* row, int, int j) {
+    return S::template lookup_codes<Bits>(kLloydMax<Bits>.repeated, row + kHeader + j * Bits / 8);
+  }
+
+  static constexpr bool kInt8Signed = true;
+  static constexpr bool kInt8Minimum = false;
+  static constexpr float kInt8Unit = kLloydMaxInt8<Bits>.unit;
+  static constexpr auto kInt8Order = make_kv_code_order < Bits == 3 ? 8 : Bits > ();
+  static constexpr int int8_block(int d) { return d; }
+  static void fill_int8(const uint8_t* rows, int d, KvTile& tile) {
+    using Steps = KvTileSteps<S>;
+    const size_t stride = row_bytes(d);
+    const auto book = S::load_u8(kLloydMaxInt8<Bits>.centroid);
+    Steps::load_halves(rows, stride, tile.scale[0]);
+    const auto lookup = [&](typename S::I32x16 codes) __attribute__((always_inline)) {
+      return S::lookup_bytes(book, codes);
+    };
+    for (int i = 0; i < d * Bits / 8; i += Steps::template kPieceBytes<Bits>) {
+      Steps::template fill<Bits>(rows + kHeader + i, stride, tile.codes[i * 2 / Bits], lookup);
+    }
   }
 
  private:
