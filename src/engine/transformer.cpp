@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "base/memory_advice.h"
 #include "base/parallel.h"
 #include "base/to_size.h"
 #include "quant/error.h"
@@ -47,8 +48,16 @@ std::span<const float> Transformer::forward(std::span<const Token> tokens,
   return {act_.normed.data(), to_size(n_tokens) * to_size(config_.n_embd)};
 }
 
+/// Rows are read in the mapped file. Each first touch makes some 64 KiB around it resident, which in
+/// time would be the whole table: so its pages are given back now and then.
 void Transformer::embed(std::span<const Token> tokens) noexcept {
+  constexpr std::size_t kLookups = 512;
   const Matrix& table = weights_.embedding;
+  if (lookups_ >= kLookups) {
+    release_pages(table.data, to_size(table.rows) * table.row_bytes);
+    lookups_ = 0;
+  }
+  lookups_ += tokens.size();
   const WeightKernels& kernels = weight_kernels(kernels_, table.type);
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     float* row = act_.hidden.data() + i * to_size(config_.n_embd);

@@ -60,6 +60,7 @@ class Transformer {
   Activations act_;
   Linear linear_;
   Attention attention_;
+  std::size_t lookups_ = 0;  // of embeddings, since the table's pages were given back
 };
 
 }  // namespace quant
