@@ -20,8 +20,11 @@ struct IsaName {
   Isa isa;
   std::string_view name;
 };
-constexpr IsaName kNames[] = {
-    {Isa::kScalar, "scalar"}, {Isa::kAvx2, "avx2"}, {Isa::kAvx512, "avx512"}, {Isa::kNeon, "neon"}};
+constexpr IsaName kNames[] = {{Isa::kScalar, "scalar"},
+                              {Isa::kAvx2, "avx2"},
+                              {Isa::kAvxVnni, "avxvnni"},
+                              {Isa::kAvx512, "avx512"},
+                              {Isa::kNeon, "neon"}};
 
 #if defined(__x86_64__)
 /// Register state that the operating system saves (XCR0). Without it the CPU's own flags mean
@@ -36,6 +39,17 @@ std::uint64_t saved_state() {
   unsigned high = 0;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return (static_cast<std::uint64_t>(high) << 32) | low;
+}
+
+/// CPUID leaf 7, sub-leaf 1, EAX bit 4.
+bool has_avx_vnni() {
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 || eax < 1) return false;
+  __cpuid_count(7, 1, eax, ebx, ecx, edx);
+  return (eax & (1u << 4)) != 0;
 }
 
 std::vector<Isa> detect() {
@@ -53,6 +67,7 @@ std::vector<Isa> detect() {
       __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
       __builtin_cpu_supports("avx512vl") != 0 && __builtin_cpu_supports("avx512vnni") != 0;
   if (avx512) isas.push_back(Isa::kAvx512);
+  if (avx2 && has_avx_vnni()) isas.push_back(Isa::kAvxVnni);
   if (avx2) isas.push_back(Isa::kAvx2);
   isas.push_back(Isa::kScalar);
   return isas;
@@ -76,8 +91,10 @@ Isa parse_isa(std::string_view name) {
   for (const IsaName& entry : kNames) {
     if (entry.name == name) return entry.isa;
   }
-  throw Error(ErrorKind::kUsage,
-              fmt::format("unknown instruction set '{}'; known: scalar, avx2, avx512, neon", name));
+  throw Error(
+      ErrorKind::kUsage,
+      fmt::format("unknown instruction set '{}'; known: scalar, avx2, avxvnni, avx512, neon",
+                  name));
 }
 
 const std::vector<Isa>& available_isas() {

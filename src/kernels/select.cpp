@@ -7,6 +7,7 @@ namespace quant {
 
 extern const Kernels kKernelsScalar;
 extern const Kernels kKernelsAvx2;
+extern const Kernels kKernelsAvxVnni;
 extern const Kernels kKernelsAvx512;
 extern const Kernels kKernelsNeon;
 
@@ -15,6 +16,8 @@ const Kernels& kernels_for(Isa isa) {
 #if defined(__x86_64__)
     case Isa::kAvx512:
       return kKernelsAvx512;
+    case Isa::kAvxVnni:
+      return kKernelsAvxVnni;
     case Isa::kAvx2:
       return kKernelsAvx2;
 #elif defined(__aarch64__)

@@ -21,6 +21,7 @@ struct IsaObject {
   std::string_view tag;  // as it appears in mangled names
 };
 constexpr IsaObject kIsaObjects[] = {{"isa_avx2.cpp.o:", "4Avx2"},
+                                     {"isa_avxvnni.cpp.o:", "7AvxVnni"},
                                      {"isa_avx512.cpp.o:", "6Avx512"}};
 
 struct Findings {

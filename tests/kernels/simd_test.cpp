@@ -18,6 +18,7 @@ namespace quant::test {
 
 extern const SimdOpList kSimdOpsScalar;
 extern const SimdOpList kSimdOpsAvx2;
+extern const SimdOpList kSimdOpsAvxVnni;
 extern const SimdOpList kSimdOpsAvx512;
 extern const SimdOpList kSimdOpsNeon;
 
@@ -28,6 +29,8 @@ const SimdOpList& simd_ops(Isa isa) {
 #if defined(__x86_64__)
     case Isa::kAvx512:
       return kSimdOpsAvx512;
+    case Isa::kAvxVnni:
+      return kSimdOpsAvxVnni;
     case Isa::kAvx2:
       return kSimdOpsAvx2;
 #elif defined(__aarch64__)

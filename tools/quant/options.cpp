@@ -79,7 +79,7 @@ void add_run_options(CLI::App& app, RunOptions& run) {
       ->type_name("BATCH");
   app.add_option("--math", run.math, "exact (FP32 activations) or fast (int8 activations)")
       ->type_name("MODE");
-  app.add_option("--isa", run.isa, "Force an instruction set: scalar, avx2, avx512, neon")
+  app.add_option("--isa", run.isa, "Force an instruction set: scalar, avx2, avxvnni, avx512, neon")
       ->type_name("ISA");
   begin_group(app, kResultOptions);
   app.add_flag("--json", run.json, "Print results as JSON");

@@ -1,0 +1,43 @@
+// The vocabulary of scalar.h on AVX2 with AVX-VNNI: that of avx2.h but for integer products.
+#pragma once
+
+#include "simd/avx2.h"
+
+#define QUANT_SIMD static inline __attribute__((always_inline))
+
+namespace quant {
+
+struct AvxVnni : Avx2 {
+  using DotWeights = I32x16;
+  /// Three inputs leave registers for weights and a broadcast (Zen 5, Q4_1, 512 inputs: see
+  /// docs/performance.md).
+  static constexpr int kInt8Rows = 3;
+
+  // vpdpbusd multiplies unsigned by signed bytes, so signed weights are moved by 128, as in
+  // avx512.h.
+  template <bool Signed = true>
+  QUANT_SIMD DotWeights dot_weights(const int8_t* p) {
+    const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32));
+    if constexpr (!Signed) return {low, high};
+    const __m256i top = _mm256_set1_epi8(-128);
+    return {_mm256_xor_si256(low, top), _mm256_xor_si256(high, top)};
+  }
+  template <bool Signed = true>
+  QUANT_SIMD I32x16 dot_start(int32_t x_sum) {
+    const __m256i start = _mm256_set1_epi32(Signed ? -128 * x_sum : 0);
+    return {start, start};
+  }
+  template <bool Signed = true>
+  QUANT_SIMD I32x16 dot4(I32x16 acc, DotWeights w, const int8_t* x) {
+    int32_t four;
+    memcpy(&four, x, sizeof four);
+    const __m256i inputs = _mm256_set1_epi32(four);
+    return {_mm256_dpbusd_avx_epi32(acc.low, w.low, inputs),
+            _mm256_dpbusd_avx_epi32(acc.high, w.high, inputs)};
+  }
+};
+
+}  // namespace quant
+
+#undef QUANT_SIMD
