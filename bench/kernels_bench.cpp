@@ -100,6 +100,7 @@ constexpr const char* kKvStepNames[] = {"score", "score_int8", "accumulate"};
 void run_kv(benchmark::State& state, const KvKernels& kernels, const KvFormatInfo& format, int dim,
             int queries, KvStep step) {
   constexpr int kPositions = 256;
+  constexpr int kStride = kPositions + 16;
   const std::size_t row_bytes = format.row_bytes(dim);
   const std::vector<float> values = random_floats(static_cast<std::size_t>(dim));
   std::vector<std::uint8_t> rows(row_bytes * kPositions);
@@ -118,15 +119,14 @@ void run_kv(benchmark::State& state, const KvKernels& kernels, const KvFormatInf
     }
   }
   // Sums would reach infinity, and weights that are multiplied by gains again and again zero.
-  std::vector<float> weights(static_cast<std::size_t>(queries) * kPositions, 0.0f);
+  std::vector<float> weights(static_cast<std::size_t>(queries) * kStride, 0.0f);
   for (auto _ : state) {
     if (step == KvStep::kScore) {
-      kernels.score(rows.data(), kPositions, dim, heads.data(), queries, weights.data(),
-                    kPositions);
+      kernels.score(rows.data(), kPositions, dim, heads.data(), queries, weights.data(), kStride);
     } else if (step == KvStep::kScoreInt8) {
-      kernels.score_int8(rows.data(), kPositions, dim, int8, queries, weights.data(), kPositions);
+      kernels.score_int8(rows.data(), kPositions, dim, int8, queries, weights.data(), kStride);
     } else {
-      kernels.accumulate(rows.data(), kPositions, dim, weights.data(), kPositions, queries,
+      kernels.accumulate(rows.data(), kPositions, dim, weights.data(), kStride, queries,
                          heads.data());
     }
     benchmark::ClobberMemory();

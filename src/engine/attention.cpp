@@ -66,7 +66,7 @@ KvInt8Queries Attention::Queries::int8(int row, int key_dim) noexcept {
 
 Attention::Workspace::Workspace(const Attention& attention)
     : queries(attention.block_tokens_ * attention.group_, attention.key_dim_),
-      scores(to_size(attention.block_tokens_ * attention.group_ * kChunk)),
+      scores(to_size(attention.block_tokens_ * attention.group_ * kStride)),
       exact_scores(scores.size()),
       part(attention.part_floats(attention.block_tokens_ * attention.group_)),
       merged(part.size()),
@@ -241,9 +241,9 @@ void Attention::score_chunk(const Task& task, PositionRange chunk) const noexcep
       [&](std::int64_t p, int n, const std::uint8_t* packed) {
         float* scores = work.scores.data() + (p - chunk.begin);
         if (layer.int8_scores) {
-          layer.key_kernels.score_int8(packed, n, key_dim_, int8, rows, scores, kChunk);
+          layer.key_kernels.score_int8(packed, n, key_dim_, int8, rows, scores, kStride);
         } else {
-          layer.key_kernels.score(packed, n, key_dim_, packed_queries, rows, scores, kChunk);
+          layer.key_kernels.score(packed, n, key_dim_, packed_queries, rows, scores, kStride);
         }
       });
   if (layer.exact_keys) score_exact(task, chunk);
@@ -260,11 +260,11 @@ void Attention::score_exact(const Task& task, PositionRange chunk) const noexcep
   for_exact(layer.keys, block.kv_head, work.key_views, block.count, chunk,
             layer.batch.first_position, fresh, [&](std::int64_t p, int n, const float* exact) {
               fp32.score(reinterpret_cast<const std::uint8_t*>(exact), n, key_dim_, exact_queries,
-                         rows, work.exact_scores.data() + (p - chunk.begin), kChunk);
+                         rows, work.exact_scores.data() + (p - chunk.begin), kStride);
             });
   for (int row = 0; row < rows; ++row) {
-    float* scores = work.scores.data() + to_size(row) * kChunk;
-    const float* exact = work.exact_scores.data() + to_size(row) * kChunk;
+    float* scores = work.scores.data() + to_size(row) * kStride;
+    const float* exact = work.exact_scores.data() + to_size(row) * kStride;
     const QueryView& view = work.key_views[to_size(row / group_)];
     for (const PositionRange& range : {view.sink, view.window}) {
       const PositionRange part = range.clipped_to(chunk);
@@ -279,7 +279,7 @@ void Attention::score_exact(const Task& task, PositionRange chunk) const noexcep
 void Attention::softmax_chunk(const Task& task, PositionRange chunk,
                               const Part& part) const noexcept {
   for (int row = 0; row < task.block.count * group_; ++row) {
-    float* scores = task.work.scores.data() + to_size(row) * kChunk;
+    float* scores = task.work.scores.data() + to_size(row) * kStride;
     const QueryView& view = task.work.key_views[to_size(row / group_)];
     const PositionRange seen = PositionRange{view.sink.begin, view.window.end}.clipped_to(chunk);
     if (seen.empty()) {
@@ -314,7 +314,7 @@ void Attention::accumulate_chunk(const Task& task, PositionRange chunk,
                           [&](std::int64_t p, int n, const std::uint8_t* packed) {
                             layer.value_kernels.accumulate(packed, n, value_dim_,
                                                            work.scores.data() + (p - chunk.begin),
-                                                           kChunk, rows, part.packed);
+                                                           kStride, rows, part.packed);
                           });
 }
 
@@ -329,8 +329,8 @@ void Attention::accumulate_exact(const Task& task, PositionRange chunk,
   const PositionRange window = union_of(work.value_views, block.count, chunk, &QueryView::window);
   if (sink.empty() && window.empty()) return;
   for (int row = 0; row < rows; ++row) {
-    float* weights = work.scores.data() + to_size(row) * kChunk;
-    float* exact = work.exact_scores.data() + to_size(row) * kChunk;
+    float* weights = work.scores.data() + to_size(row) * kStride;
+    float* exact = work.exact_scores.data() + to_size(row) * kStride;
     std::fill_n(exact, kChunk, 0.0f);
     const QueryView& view = work.value_views[to_size(row / group_)];
     for (const PositionRange& range : {view.sink, view.window}) {
@@ -346,7 +346,7 @@ void Attention::accumulate_exact(const Task& task, PositionRange chunk,
   for_exact(layer.values, block.kv_head, work.value_views, block.count, chunk,
             layer.batch.first_position, fresh, [&](std::int64_t p, int n, const float* exact) {
               fp32.accumulate(reinterpret_cast<const std::uint8_t*>(exact), n, value_dim_,
-                              work.exact_scores.data() + (p - chunk.begin), kChunk, rows,
+                              work.exact_scores.data() + (p - chunk.begin), kStride, rows,
                               part.exact);
             });
 }

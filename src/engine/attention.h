@@ -33,6 +33,9 @@ struct AttentionBatch {
 class Attention {
  public:
   static constexpr int kChunk = 256;
+  /// Floats between the scores of two queries: not a power of two, so that their cache lines do not
+  /// all compete for the same few places.
+  static constexpr int kStride = kChunk + 16;
 
   Attention(const ModelConfig& config, const Kernels& kernels, MathMode math, int threads,
             int max_batch);
@@ -73,8 +76,8 @@ class Attention {
     explicit Workspace(const Attention& attention);
 
     Queries queries;
-    AlignedBuffer<float> scores;        // [rows][kChunk]; after the softmax, weights of packed rows
-    AlignedBuffer<float> exact_scores;  // [rows][kChunk]
+    AlignedBuffer<float> scores;  // [rows][kStride]; after the softmax, weights of packed rows
+    AlignedBuffer<float> exact_scores;  // [rows][kStride]
     AlignedBuffer<float> part;
     AlignedBuffer<float> merged;
     std::vector<QueryView> key_views;    // [count]

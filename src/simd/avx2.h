@@ -25,6 +25,8 @@ struct Avx2 {
   static constexpr int kInt8Rows = 4;
   static constexpr int kBlockRows = 3;
   static constexpr int kBlockColumns = 2;
+  static constexpr int kInt8BlockRows = 4;
+  static constexpr int kInt8BlockColumns = 1;
 
   // Floats.
   QUANT_SIMD F32x16 zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
@@ -126,6 +128,16 @@ struct Avx2 {
     constexpr int kOrder = Distance == 2 ? 0x4e : 0xb1;
     return {_mm256_permute_ps(v.low, kOrder), _mm256_permute_ps(v.high, kOrder)};
   }
+  QUANT_SIMD void split_pairs(F32x16& a, F32x16& b) {
+    const F32x16 first = a;
+    a = {even_of(first), even_of(b)};
+    b = {odd_of(first), odd_of(b)};
+  }
+  QUANT_SIMD void join_pairs(F32x16& a, F32x16& b) {
+    const F32x16 even = a;
+    a = interleaved(even.low, b.low);
+    b = interleaved(even.high, b.high);
+  }
 
   // 32-bit integers.
   QUANT_SIMD I32x16 set1_i32(int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
@@ -175,6 +187,13 @@ struct Avx2 {
   template <int Bits>
   QUANT_SIMD F32x16 lookup_codes(const float (&table)[16], const uint8_t* p) {
     return lookup(table, unpack<Bits>(p));
+  }
+  QUANT_SIMD void lookup_split(const float (&table)[16], const uint8_t* p, F32x16& even,
+                               F32x16& odd) {
+    const __m256i mask = _mm256_set1_epi32(15);
+    const I32x16 pairs = {_mm256_cvtepu8_epi32(load_64(p)), _mm256_cvtepu8_epi32(load_64(p + 8))};
+    even = lookup(table, {_mm256_and_si256(pairs.low, mask), _mm256_and_si256(pairs.high, mask)});
+    odd = lookup(table, {_mm256_srli_epi32(pairs.low, 4), _mm256_srli_epi32(pairs.high, 4)});
   }
   QUANT_SIMD I32x16 load_i8(const int8_t* p) {
     return {_mm256_cvtepi8_epi32(load_64(p)), _mm256_cvtepi8_epi32(load_64(p + 8))};
@@ -382,6 +401,22 @@ struct Avx2 {
   }
   QUANT_SIMD __m256i dot_8(__m256i magnitude, __m256i inputs) {
     return _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, inputs), _mm256_set1_epi16(1));
+  }
+  QUANT_SIMD __m256 gathered(__m256 a, __m256 b, __m256i index) {
+    return _mm256_permute2f128_ps(_mm256_permutevar8x32_ps(a, index),
+                                  _mm256_permutevar8x32_ps(b, index), 0x20);
+  }
+  /// The eight even lanes of sixteen, and the odd ones.
+  QUANT_SIMD __m256 even_of(F32x16 v) {
+    return gathered(v.low, v.high, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
+  }
+  QUANT_SIMD __m256 odd_of(F32x16 v) {
+    return gathered(v.low, v.high, _mm256_setr_epi32(1, 3, 5, 7, 1, 3, 5, 7));
+  }
+  QUANT_SIMD F32x16 interleaved(__m256 even, __m256 odd) {
+    const __m256 a = _mm256_unpacklo_ps(even, odd);
+    const __m256 b = _mm256_unpackhi_ps(even, odd);
+    return {_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31)};
   }
   QUANT_SIMD void transpose_quads_8(__m256i& a, __m256i& b, __m256i& c, __m256i& d) {
     const __m256i low_even = _mm256_unpacklo_epi32(a, b);

@@ -18,6 +18,8 @@ struct Avx512 {
   static constexpr int kInt8Rows = 12;
   static constexpr int kBlockRows = 6;
   static constexpr int kBlockColumns = 4;
+  static constexpr int kInt8BlockRows = 6;
+  static constexpr int kInt8BlockColumns = 2;
 
   // Floats.
   QUANT_SIMD F32x16 zero() { return _mm512_setzero_ps(); }
@@ -104,6 +106,21 @@ struct Avx512 {
     if constexpr (Distance == 4) return _mm512_shuffle_f32x4(v, v, 0xb1);
     return _mm512_permute_ps(v, Distance == 2 ? 0x4e : 0xb1);
   }
+  QUANT_SIMD void split_pairs(F32x16& a, F32x16& b) {
+    const __m512i even =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+    const __m512 first = a;
+    a = _mm512_permutex2var_ps(first, even, b);
+    b = _mm512_permutex2var_ps(first, odd, b);
+  }
+  QUANT_SIMD void join_pairs(F32x16& a, F32x16& b) {
+    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+    const __m512 even = a;
+    a = _mm512_permutex2var_ps(even, low, b);
+    b = _mm512_permutex2var_ps(even, high, b);
+  }
 
   // 32-bit integers.
   QUANT_SIMD I32x16 set1_i32(int32_t x) { return _mm512_set1_epi32(x); }
@@ -146,6 +163,12 @@ struct Avx512 {
   template <int Bits>
   QUANT_SIMD F32x16 lookup_codes(const float (&table)[16], const uint8_t* p) {
     return _mm512_permutexvar_ps(shifted_codes<Bits>(p), _mm512_loadu_ps(table));
+  }
+  QUANT_SIMD void lookup_split(const float (&table)[16], const uint8_t* p, F32x16& even,
+                               F32x16& odd) {
+    const __m512i pairs = _mm512_cvtepu8_epi32(load_u8(p));
+    even = _mm512_permutexvar_ps(pairs, _mm512_loadu_ps(table));
+    odd = _mm512_permutexvar_ps(_mm512_srli_epi32(pairs, 4), _mm512_loadu_ps(table));
   }
   QUANT_SIMD I32x16 load_i8(const int8_t* p) {
     return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
@@ -261,11 +284,15 @@ struct Avx512 {
     const __m256i step =
         _mm256_setr_epi32(0, Bits, 2 * Bits, 3 * Bits, 4 * Bits, 5 * Bits, 6 * Bits, 7 * Bits);
     if constexpr (Bits <= 2) {
-      int32_t word = 0;
-      memcpy(&word, p, 2 * Bits);
+      __m128i word;
+      if constexpr (Bits == 2) {
+        word = _mm_loadu_si32(p);
+      } else {
+        word = _mm_loadu_si16(p);
+      }
       const __m256i high_step = _mm256_add_epi32(step, _mm256_set1_epi32(8 * Bits));
       const __m512i shifts = _mm512_inserti64x4(_mm512_castsi256_si512(step), high_step, 1);
-      return _mm512_srlv_epi32(_mm512_set1_epi32(word), shifts);
+      return _mm512_srlv_epi32(_mm512_broadcastd_epi32(word), shifts);
     } else {
       __m128i low;
       __m128i high;

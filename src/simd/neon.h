@@ -24,6 +24,8 @@ struct Neon {
   static constexpr int kInt8Rows = 4;
   static constexpr int kBlockRows = 3;
   static constexpr int kBlockColumns = 2;
+  static constexpr int kInt8BlockRows = 4;
+  static constexpr int kInt8BlockColumns = 1;
 
   // Floats.
   QUANT_SIMD F32x16 zero() { return set1(0.0f); }
@@ -154,6 +156,27 @@ struct Neon {
     return v;
   }
 
+  QUANT_SIMD void split_pairs(F32x16& a, F32x16& b) {
+    const F32x16 first = a;
+    const F32x16 second = b;
+    for (int i = 0; i < 2; ++i) {
+      a.part[i] = vuzp1q_f32(first.part[2 * i], first.part[2 * i + 1]);
+      b.part[i] = vuzp2q_f32(first.part[2 * i], first.part[2 * i + 1]);
+      a.part[i + 2] = vuzp1q_f32(second.part[2 * i], second.part[2 * i + 1]);
+      b.part[i + 2] = vuzp2q_f32(second.part[2 * i], second.part[2 * i + 1]);
+    }
+  }
+  QUANT_SIMD void join_pairs(F32x16& a, F32x16& b) {
+    const F32x16 even = a;
+    const F32x16 odd = b;
+    for (int i = 0; i < 2; ++i) {
+      a.part[2 * i] = vzip1q_f32(even.part[i], odd.part[i]);
+      a.part[2 * i + 1] = vzip2q_f32(even.part[i], odd.part[i]);
+      b.part[2 * i] = vzip1q_f32(even.part[i + 2], odd.part[i + 2]);
+      b.part[2 * i + 1] = vzip2q_f32(even.part[i + 2], odd.part[i + 2]);
+    }
+  }
+
   // 32-bit integers.
   QUANT_SIMD I32x16 set1_i32(int32_t x) {
     const int32x4_t v = vdupq_n_s32(x);
@@ -221,6 +244,12 @@ struct Neon {
   template <int Bits>
   QUANT_SIMD F32x16 lookup_codes(const float (&table)[16], const uint8_t* p) {
     return lookup(table, unpack<Bits>(p));
+  }
+  QUANT_SIMD void lookup_split(const float (&table)[16], const uint8_t* p, F32x16& even,
+                               F32x16& odd) {
+    const I32x16 pairs = unpack<8>(p);
+    even = lookup(table, byte_bits<0, 4, 0>(pairs));
+    odd = lookup(table, byte_bits<4, 4, 0>(pairs));
   }
   QUANT_SIMD I32x16 load_i8(const int8_t* p) {
     const int8x16_t bytes = vld1q_s8(p);

@@ -39,6 +39,8 @@ struct Scalar {
   /// keep beside each other.
   static constexpr int kBlockRows = 1;
   static constexpr int kBlockColumns = 1;
+  static constexpr int kInt8BlockRows = 1;
+  static constexpr int kInt8BlockColumns = 1;
 
   // Floats.
   static F32x16 zero() { return set1(0.0f); }
@@ -156,6 +158,23 @@ struct Scalar {
     for (int i = 0; i < 16; ++i) r.lane[i] = v.lane[i ^ Distance];
     return r;
   }
+  /// Of 32 values in a row, a gets the even ones and b the odd ones; join_pairs undoes it.
+  static void split_pairs(F32x16& a, F32x16& b) {
+    const F32x16 v[2] = {a, b};
+    for (int i = 0; i < 16; ++i) {
+      a.lane[i] = v[i / 8].lane[2 * i % 16];
+      b.lane[i] = v[i / 8].lane[2 * i % 16 + 1];
+    }
+  }
+  static void join_pairs(F32x16& a, F32x16& b) {
+    F32x16 v[2];
+    for (int i = 0; i < 16; ++i) {
+      v[i / 8].lane[2 * i % 16] = a.lane[i];
+      v[i / 8].lane[2 * i % 16 + 1] = b.lane[i];
+    }
+    a = v[0];
+    b = v[1];
+  }
 
   // 32-bit integers.
   static I32x16 set1_i32(int32_t x) {
@@ -233,6 +252,13 @@ struct Scalar {
   template <int Bits>
   static F32x16 lookup_codes(const float (&table)[16], const uint8_t* p) {
     return lookup(table, unpack<Bits>(p));
+  }
+  /// The even and the odd ones of the 32 codes of 4 bits at p, looked up.
+  static void lookup_split(const float (&table)[16], const uint8_t* p, F32x16& even, F32x16& odd) {
+    for (int i = 0; i < 16; ++i) {
+      even.lane[i] = table[p[i] & 15];
+      odd.lane[i] = table[p[i] >> 4];
+    }
   }
   /// Sixteen signed bytes, widened.
   static I32x16 load_i8(const int8_t* p) {

@@ -116,6 +116,20 @@ struct SimdOps {
     S::transpose(rows);
     for (int n = 0; n < 16; ++n) put_i32(out, rows[n], n);
   }
+  static void split_pairs(In in, Out out) {
+    F even = f(in, 0);
+    F odd = f(in, 1);
+    S::split_pairs(even, odd);
+    put_bits(out, even, 0);
+    put_bits(out, odd, 1);
+    S::join_pairs(even, odd);
+    put_bits(out, even, 2);
+    put_bits(out, odd, 3);
+    even = f(in, 2);
+    S::join_pairs(even, odd);
+    put_bits(out, even, 4);
+    put_bits(out, odd, 5);
+  }
   static void transpose_quads(In in, Out out) {
     I rows[4] = {i(in, 0), i(in, 1), i(in, 2), i(in, 3)};
     S::transpose_quads(rows);
@@ -158,6 +172,15 @@ struct SimdOps {
     put_bits(out, S::template lookup_codes<3>(table, in.bytes + 3), 1);
     for (int n = 4; n < 16; ++n) table[n] = table[n - 4];
     put_bits(out, S::template lookup_codes<2>(table, in.bytes + 2), 2);
+  }
+  static void lookup_split(In in, Out out) {
+    F even;
+    F odd;
+    float table[16];
+    S::store(table, f(in, 1));
+    S::lookup_split(table, in.bytes + 5, even, odd);
+    put_bits(out, even, 0);
+    put_bits(out, odd, 1);
   }
   static void load_i8(In in, Out out) {
     put_i32(out, S::load_i8(reinterpret_cast<const int8_t*>(in.bytes + 1)));
@@ -273,6 +296,7 @@ struct SimdOps {
       {"reduce_max", SimdDomain::kAny, reduce_max},
       {"transpose", SimdDomain::kAny, transpose},
       {"transpose_i32", SimdDomain::kAny, transpose_i32},
+      {"split_pairs", SimdDomain::kAny, split_pairs},
       {"transpose_quads", SimdDomain::kAny, transpose_quads},
       {"swap_lanes", SimdDomain::kAny, swap_lanes},
       {"add_i32", SimdDomain::kScalable, add_i32},
@@ -285,6 +309,7 @@ struct SimdOps {
       {"lookup", SimdDomain::kIndices, lookup},
       {"unpack", SimdDomain::kAny, unpack},
       {"lookup_codes", SimdDomain::kAny, lookup_codes},
+      {"lookup_split", SimdDomain::kAny, lookup_split},
       {"load_i8", SimdDomain::kAny, load_i8},
       {"store_i8", SimdDomain::kAny, store_i8},
       {"load_bytes", SimdDomain::kAny, load_bytes},

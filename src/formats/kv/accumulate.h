@@ -2,6 +2,7 @@
 #pragma once
 
 #include "formats/kv/row.h"
+#include "formats/kv/tile.h"
 
 namespace quant {
 
@@ -9,108 +10,171 @@ template <class S, class Format>
 struct KvAccumulate {
   using F = typename S::F32x16;
   /// Rows that are unpacked into the L1 cache together: 16 KiB at four columns of sixteen.
-  static constexpr int kRows = 64;
-  static constexpr bool kHasGain = requires(const uint8_t* row) { Format::gain(row); };
+  static constexpr int kPanelRows = 64;
+  /// Up to so many queries, unpacking again for each block of them is cheaper than a panel.
+  static constexpr int kDirectQueries = 2 * S::kBlockRows;
 
   /// acc[h][j] += Σ_i weights[h][i]·decode(row i)[j] for j in [0, d); see kv_format.h.
-  static void run(const uint8_t* rows, int n, int d, float* weights, size_t weights_stride,
+  static void run(const uint8_t* packed, int n, int d, float* weights, size_t weights_stride,
                   int n_queries, float* acc) {
-    const size_t row_bytes = Format::row_bytes(d);
-    for (int i = 0; i < n; i += kRows) {
-      const uint8_t* first = rows + static_cast<size_t>(i) * row_bytes;
-      const int count = n - i < kRows ? n - i : kRows;
-      if constexpr (kHasGain) {
-        multiply_by_gains(first, row_bytes, count, weights + i, weights_stride, n_queries);
-      }
-      const Rows group{first, row_bytes, count, d, weights + i, weights_stride, n_queries};
-      int j = 0;
-      for (; j + 16 * S::kBlockColumns <= d; j += 16 * S::kBlockColumns) {
-        columns<S::kBlockColumns>(group, j, acc + j);
-      }
-      for (; j < d; j += 16) columns<1>(group, j, acc + j);
+    const Rows rows{packed, Format::row_bytes(d), n, d, weights, weights_stride, n_queries};
+    if (n_queries <= kDirectQueries) {
+      all_columns<Direct>(rows, weights, acc);
+      return;
+    }
+    for (int i = 0; i < n; i += kPanelRows) {
+      Rows some = rows;
+      some.packed = rows.at(i);
+      some.n = n - i < kPanelRows ? n - i : kPanelRows;
+      some.weights = weights + i;
+      all_columns<Panel>(some, weights + i, acc);
     }
   }
 
  private:
   struct Rows {
-    const uint8_t* first;
+    const uint8_t* packed;  // [n][row_bytes]
     size_t row_bytes;
-    int count;
+    int n;
     int d;
     const float* weights;  // [n_queries][weights_stride]
     size_t weights_stride;
     int n_queries;
+
+    const uint8_t* at(int r) const { return packed + static_cast<size_t>(r) * row_bytes; }
   };
 
-  static void multiply_by_gains(const uint8_t* rows, size_t row_bytes, int count, float* weights,
-                                size_t weights_stride, int n_queries) {
-    float gains[kRows];
-    for (int r = 0; r < count; ++r)
-      gains[r] = Format::gain(rows + static_cast<size_t>(r) * row_bytes);
-    for (int h = 0; h < n_queries; ++h) {
-      float* w = weights + static_cast<size_t>(h) * weights_stride;
-      int r = 0;
-      for (; r + 16 <= count; r += 16) S::store(w + r, S::mul(S::load(w + r), S::load(gains + r)));
-      for (; r < count; ++r) w[r] *= gains[r];
-    }
-  }
+  /// Values of a row in columns [j, j + 16·C), straight from its codes. Where a format can unpack
+  /// the even and the odd ones of 32 values more cheaply, sums are kept in that order.
+  struct Direct {
+    const Rows* rows;
+    int j;
+    template <int C>
+    static constexpr bool kSplit = C % 2 == 0 && requires(F v) {
+      Format::split32(nullptr, 0, v, v);
+    };
 
-  /// Columns [j, j + 16·C) of acc. Few queries take the values straight from the packed rows; for
-  /// more they are unpacked once.
-  template <int C>
-  static void columns(const Rows& rows, int j, float* acc) {
-    if (rows.n_queries <= S::kBlockRows) {
-      queries<S::kBlockRows, C>(
-          rows.n_queries, rows.weights, rows,
-          acc, [&](int r, int c) __attribute__((always_inline)) {
-            return Format::values16(rows.first + static_cast<size_t>(r) * rows.row_bytes, rows.d,
-                                    j + 16 * c);
-          });
-      return;
-    }
-    alignas(64) float panel[kRows * C * 16];
-    for (int r = 0; r < rows.count; ++r) {
-      const uint8_t* row = rows.first + static_cast<size_t>(r) * rows.row_bytes;
+    template <int C>
+    inline __attribute__((always_inline)) void load(int r, F (&v)[C]) const {
+      const uint8_t* row = rows->at(r);
+#pragma GCC unroll 4
       for (int c = 0; c < C; ++c) {
-        S::store(panel + (r * C + c) * 16, Format::values16(row, rows.d, j + 16 * c));
+        if constexpr (kSplit<C>) {
+          if (c % 2 == 0) Format::split32(row, j + 16 * c, v[c], v[c + 1]);
+        } else {
+          v[c] = Format::values16(row, rows->d, j + 16 * c);
+        }
       }
     }
-    const auto unpacked = [&](int r, int c) __attribute__((always_inline)) {
-      return S::load(panel + (r * C + c) * 16);
-    };
-    const int blocks = (rows.n_queries + S::kBlockRows - 1) / S::kBlockRows;
-    for (int block = 0; block < blocks; ++block) {
-      const int begin = rows.n_queries * block / blocks;
-      const int end = rows.n_queries * (block + 1) / blocks;
-      queries<S::kBlockRows, C>(end - begin,
-                                rows.weights + static_cast<size_t>(begin) * rows.weights_stride,
-                                rows, acc + static_cast<size_t>(begin * rows.d), unpacked);
+  };
+  /// The same from a panel [rows][C][16].
+  struct Panel {
+    const float* values;
+    template <int C>
+    static constexpr bool kSplit = false;
+
+    template <int C>
+    inline __attribute__((always_inline)) void load(int r, F (&v)[C]) const {
+#pragma GCC unroll 4
+      for (int c = 0; c < C; ++c) v[c] = S::load(values + (r * C + c) * 16);
+    }
+  };
+
+  static void multiply_by_gains(const Rows& rows, float* weights) {
+    alignas(64) float gains[kPanelRows];
+    for (int i = 0; i < rows.n; i += kPanelRows) {
+      const int count = rows.n - i < kPanelRows ? rows.n - i : kPanelRows;
+      load_gains(rows, i, count, gains);
+      for (int h = 0; h < rows.n_queries; ++h) {
+        float* w = weights + static_cast<size_t>(h) * rows.weights_stride + i;
+        int r = 0;
+        for (; r + 16 <= count; r += 16)
+          S::store(w + r, S::mul(S::load(w + r), S::load(gains + r)));
+        for (; r < count; ++r) w[r] *= gains[r];
+      }
+    }
+  }
+  static void load_gains(const Rows& rows, int i, int count, float* gains) {
+    for (int r = 0; r < count; r += 16) {
+      // Sixteen at a time read 16 bytes of each row.
+      if (static_cast<size_t>(rows.n - i - r) * rows.row_bytes >= 15 * rows.row_bytes + 16) {
+        const uint8_t* first = Format::gain(rows.at(i + r));
+        S::store(gains + r, KvTileSteps<S>::load_halves(first, rows.row_bytes));
+      } else {
+        for (int k = r; k < count && k < r + 16; ++k) {
+          gains[k] = KvRow<S>::get_half(Format::gain(rows.at(i + k)));
+        }
+      }
     }
   }
 
-  /// m <= R queries: finds the kernel of exactly that many.
-  template <int R, int C, class Value>
-  static void queries(int m, const float* weights, const Rows& rows, float* acc,
-                      const Value& value) {
+  template <class Values>
+  static void all_columns(const Rows& rows, float* weights, float* acc) {
+    if constexpr (requires { Format::gain(rows.packed); }) multiply_by_gains(rows, weights);
+    int j = 0;
+    for (; j + 16 * S::kBlockColumns <= rows.d; j += 16 * S::kBlockColumns) {
+      columns<S::kBlockColumns>(rows, Values{}, j, acc + j);
+    }
+    for (; j < rows.d; j += 16) columns<1>(rows, Values{}, j, acc + j);
+  }
+
+  /// Columns [j, j + 16·C) of acc.
+  template <int C>
+  static void columns(const Rows& rows, Direct values, int j, float* acc) {
+    values.rows = &rows;
+    values.j = j;
+    blocks<C>(rows, values, acc);
+  }
+  template <int C>
+  static void columns(const Rows& rows, Panel values, int j, float* acc) {
+    alignas(64) float panel[kPanelRows * C * 16];
+    unpack<C>(rows.packed, rows.row_bytes, rows.n, rows.d, j, panel);
+    values.values = panel;
+    blocks<C>(rows, values, acc);
+  }
+
+  /// panel[r][c] = values [j + 16·c, j + 16·c + 16) of row r.
+  template <int C>
+  static void unpack(const uint8_t* row, size_t row_bytes, int n, int d, int j, float* panel) {
+    for (int r = 0; r < n; ++r, row += row_bytes, panel += 16 * C) {
+#pragma GCC unroll 4
+      for (int c = 0; c < C; ++c) S::store(panel + 16 * c, Format::values16(row, d, j + 16 * c));
+    }
+  }
+
+  /// Divides the queries evenly into blocks that the registers hold.
+  template <int C, class Values>
+  static void blocks(const Rows& rows, const Values& values, float* acc) {
+    const int count = (rows.n_queries + S::kBlockRows - 1) / S::kBlockRows;
+    for (int b = 0; b < count; ++b) {
+      const int begin = rows.n_queries * b / count;
+      const int end = rows.n_queries * (b + 1) / count;
+      block<S::kBlockRows, C>(end - begin, begin, rows, values, acc);
+    }
+  }
+
+  /// m <= R queries from `first` on: finds the kernel of exactly that many. The sums stay in
+  /// registers while the rows pass by: one fma a row, rows ascending.
+  template <int R, int C, class Values>
+  static void block(int m, int first, const Rows& rows, const Values& values, float* acc) {
     if constexpr (R > 1) {
-      if (m < R) return queries<R - 1, C>(m, weights, rows, acc, value);
+      if (m < R) return block<R - 1, C>(m, first, rows, values, acc);
     }
-    block<R, C>(weights, rows, acc, value);
-  }
-
-  /// The sums stay in registers while the rows pass by: one fma a row, rows ascending.
-  template <int R, int C, class Value>
-  static void block(const float* weights, const Rows& rows, float* acc, const Value& value) {
+    constexpr bool kSplit = Values::template kSplit<C>;
+    float* out = acc + static_cast<size_t>(first) * static_cast<size_t>(rows.d);
+    const float* weights = rows.weights + static_cast<size_t>(first) * rows.weights_stride;
     F sum[R][C];
 #pragma GCC unroll 8
     for (int h = 0; h < R; ++h) {
 #pragma GCC unroll 4
-      for (int c = 0; c < C; ++c) sum[h][c] = S::load(acc + h * rows.d + 16 * c);
+      for (int c = 0; c < C; ++c) sum[h][c] = S::load(out + h * rows.d + 16 * c);
+      if constexpr (kSplit) {
+        for (int c = 0; c < C; c += 2) S::split_pairs(sum[h][c], sum[h][c + 1]);
+      }
     }
-    for (int r = 0; r < rows.count; ++r) {
+    for (int r = 0; r < rows.n; ++r) {
       F v[C];
-#pragma GCC unroll 4
-      for (int c = 0; c < C; ++c) v[c] = value(r, c);
+      values.template load<C>(r, v);
 #pragma GCC unroll 8
       for (int h = 0; h < R; ++h) {
         const F w =
@@ -121,8 +185,11 @@ struct KvAccumulate {
     }
 #pragma GCC unroll 8
     for (int h = 0; h < R; ++h) {
+      if constexpr (kSplit) {
+        for (int c = 0; c < C; c += 2) S::join_pairs(sum[h][c], sum[h][c + 1]);
+      }
 #pragma GCC unroll 4
-      for (int c = 0; c < C; ++c) S::store(acc + h * rows.d + 16 * c, sum[h][c]);
+      for (int c = 0; c < C; ++c) S::store(out + h * rows.d + 16 * c, sum[h][c]);
     }
   }
 };

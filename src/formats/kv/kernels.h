@@ -16,7 +16,8 @@ struct KvFunctions {
   static void decode(const uint8_t* row, int d, float* out) {
     for (int j = 0; j < d; j += 16) {
       auto values = Format::values16(row, d, j);
-      if constexpr (kHasGain) values = S::mul(values, S::set1(Format::gain(row)));
+      if constexpr (kHasGain)
+        values = S::mul(values, S::set1(KvRow<S>::get_half(Format::gain(row))));
       S::store(out + j, values);
     }
     finish_value(out, d);
@@ -76,7 +77,8 @@ struct KvFunctions {
     float gains[16];
     for (int r = 0; r < 16; ++r) {
       const int row = r < lanes ? r : lanes - 1;
-      gains[r] = Format::gain(rows + static_cast<size_t>(row) * Format::row_bytes(d));
+      gains[r] =
+          KvRow<S>::get_half(Format::gain(rows + static_cast<size_t>(row) * Format::row_bytes(d)));
     }
     for (int h = 0; h < n_queries; ++h) {
       float* out = scores + static_cast<size_t>(h) * scores_stride;

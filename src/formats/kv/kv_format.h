@@ -6,7 +6,10 @@
 //   row_bytes(d): bytes of a row;
 //   encode(row, d, out): see below;
 //   values16(row, d, j): values j to j + 15, j a multiple of 16, in the basis of the codes;
-//   gain(row), where all values of a row have a common factor: values16 is without it;
+//   gain(row), where all values of a row have a common fp16 factor: its address; values16 is
+//   without it;
+//   split32(row, j, even, odd), where that is cheaper: values j, j + 2, … and j + 1, j + 3, … of
+//   j to j + 31;
 //   rotate(x, d), unrotate(x, d), where that basis is not the row's own: there and back, in place;
 //   what kv/score_int8.h asks for, where the codes are integers.
 // kv/kernels.h derives the functions below from those. A row is one position of one KV head; d is

@@ -41,7 +41,7 @@ struct KvQ8_0 {
     const size_t stride = row_bytes(d);
     for (int j = 0; j < d; j += 16) {
       const uint8_t* block = rows + j / kBlock * kBlockBytes;
-      if (j % kBlock == 0) Steps::load_halves(block, stride, tile.scale[j / kBlock]);
+      if (j % kBlock == 0) S::store(tile.scale[j / kBlock], Steps::load_halves(block, stride));
       Steps::template fill<8>(block + 2 + j % kBlock, stride, tile.codes[j / 4]);
     }
   }

@@ -37,27 +37,16 @@ struct KvScoreInt8 {
 
   static void score(const uint8_t* rows, int n, int d, const KvInt8Queries& queries, int n_queries,
                     float* scores, size_t scores_stride) {
-    constexpr size_t kBeyond = 16;  // bytes that fill_int8 may read
-    const size_t row_bytes = Format::row_bytes(d);
-    KvTile tile;
-    alignas(64) uint8_t last[16 * Format::row_bytes(kKvMaxHeadDim) + kBeyond];
-    for (int i = 0; i < n; i += 16) {
-      const uint8_t* first = rows + static_cast<size_t>(i) * row_bytes;
-      const int lanes = n - i < 16 ? n - i : 16;
-      if (static_cast<size_t>(n - i) * row_bytes < 16 * row_bytes + kBeyond) {
-        memcpy(last, first, static_cast<size_t>(lanes) * row_bytes);
-        for (int r = lanes; r < 16; ++r)
-          memcpy(last + static_cast<size_t>(r) * row_bytes, first, row_bytes);
-        first = last;
-      }
-      Format::fill_int8(first, d, tile);
-      int h = 0;
-      for (; h + S::kInt8Rows <= n_queries; h += S::kInt8Rows) {
-        multiply<S::kInt8Rows>(S::kInt8Rows, tile, d, queries, h, scores + i, scores_stride, lanes);
-      }
-      if (h < n_queries) {
-        multiply<S::kInt8Rows>(n_queries - h, tile, d, queries, h, scores + i, scores_stride,
-                               lanes);
+    constexpr int C = S::kInt8BlockColumns;
+    KvTile tile[C];
+    for (int i = 0; i < n; i += 16 * C) {
+      const int lanes = n - i < 16 * C ? n - i : 16 * C;
+      for (int c = 0; 16 * c < lanes; ++c) fill(rows, n, i + 16 * c, d, tile[c]);
+      const Product product{tile, lanes, d, queries, scores + i, scores_stride};
+      if (lanes > 16 * (C - 1)) {
+        blocks<C>(product, n_queries);
+      } else {
+        blocks<1>(product, n_queries);
       }
     }
   }
@@ -87,57 +76,111 @@ struct KvScoreInt8 {
     *total = S::reduce_add(value_sum);
   }
 
-  /// m <= R queries from h on: finds the kernel of exactly that many.
-  template <int R>
-  static void multiply(int m, const KvTile& tile, int d, const KvInt8Queries& queries, int h,
-                       float* scores, size_t scores_stride, int lanes) {
-    if constexpr (R > 1) {
-      if (m < R) return multiply<R - 1>(m, tile, d, queries, h, scores, scores_stride, lanes);
+  /// Some tiles times all queries.
+  struct Product {
+    const KvTile* tile;
+    int lanes;  // rows in all tiles
+    int d;
+    const KvInt8Queries& queries;
+    float* scores;
+    size_t scores_stride;
+  };
+
+  /// The tile of rows [i, i + 16) of n. The last ones are copied, so that reading may run over.
+  static void fill(const uint8_t* rows, int n, int i, int d, KvTile& tile) {
+    constexpr size_t kBeyond = 16;
+    const size_t row_bytes = Format::row_bytes(d);
+    const uint8_t* first = rows + static_cast<size_t>(i) * row_bytes;
+    if (static_cast<size_t>(n - i) * row_bytes >= 16 * row_bytes + kBeyond) {
+      Format::fill_int8(first, d, tile);
+      return;
     }
-    const size_t row = static_cast<size_t>(h);
-    const size_t dim = static_cast<size_t>(d);
-    const int8_t* codes = queries.codes + row * dim;
-    const size_t blocks = dim / 16;
-    const float* scale = queries.scale + row * blocks;
-    const int32_t* code_sum = queries.sum + row * blocks;
-    const float* total = queries.total + row * blocks;
+    alignas(64) uint8_t last[16 * Format::row_bytes(kKvMaxHeadDim) + kBeyond];
+    const int count = n - i < 16 ? n - i : 16;
+    memcpy(last, first, static_cast<size_t>(count) * row_bytes);
+    memset(last + static_cast<size_t>(count) * row_bytes, 0,
+           static_cast<size_t>(16 - count) * row_bytes + kBeyond);
+    Format::fill_int8(last, d, tile);
+  }
+
+  /// Divides the queries evenly into blocks that the registers hold.
+  template <int C>
+  static void blocks(const Product& product, int n_queries) {
+    const int count = (n_queries + S::kInt8BlockRows - 1) / S::kInt8BlockRows;
+    for (int b = 0; b < count; ++b) {
+      const int begin = n_queries * b / count;
+      const int end = n_queries * (b + 1) / count;
+      multiply<S::kInt8BlockRows, C>(end - begin, begin, product);
+    }
+  }
+
+  /// m <= R queries from `first` on: finds the kernel of exactly that many.
+  template <int R, int C>
+  static void multiply(int m, int first, const Product& product) {
+    if constexpr (R > 1) {
+      if (m < R) return multiply<R - 1, C>(m, first, product);
+    }
+    const int d = product.d;
     const int block = Format::int8_block(d);
-    F sum[R];
+    const int blocks = d / 16;  // of memory; no more than these are used
+    const KvTile* tile = product.tile;
+    const int8_t* codes =
+        product.queries.codes + static_cast<size_t>(first) * static_cast<size_t>(d);
+    const size_t at = static_cast<size_t>(first) * static_cast<size_t>(blocks);
+    F sum[R][C];
 #pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) sum[r] = S::zero();
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 2
+      for (int c = 0; c < C; ++c) sum[r][c] = S::zero();
+    }
     for (int j = 0, b = 0; j < d; j += block, ++b) {
       const int end = j + block < d ? j + block : d;
-      I acc[R];
+      I acc[R][C];
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {
-        acc[r] = S::template dot_start<kSigned>(
-            code_sum[static_cast<size_t>(r) * blocks + static_cast<size_t>(b)]);
+        const I start = S::template dot_start<kSigned>(
+            product.queries.sum[at + static_cast<size_t>(r * blocks + b)]);
+#pragma GCC unroll 2
+        for (int c = 0; c < C; ++c) acc[r][c] = start;
       }
       for (int k = j; k < end; k += 4) {
-        const auto column = S::template dot_weights<kSigned>(tile.codes[k / 4]);
+        typename S::DotWeights column[C];
+#pragma GCC unroll 2
+        for (int c = 0; c < C; ++c)
+          column[c] = S::template dot_weights<kSigned>(tile[c].codes[k / 4]);
 #pragma GCC unroll 16
         for (int r = 0; r < R; ++r) {
-          acc[r] =
-              S::template dot4<kSigned>(acc[r], column, codes + static_cast<size_t>(r) * dim + k);
+#pragma GCC unroll 2
+          for (int c = 0; c < C; ++c) {
+            acc[r][c] = S::template dot4<kSigned>(acc[r][c], column[c], codes + r * d + k);
+          }
         }
       }
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {
-        const size_t at = static_cast<size_t>(r) * blocks + static_cast<size_t>(b);
-        const F factor = S::mul(S::load(tile.scale[b]), S::set1(scale[at]));
-        sum[r] = S::fma(S::to_float(acc[r]), factor, sum[r]);
-        if constexpr (Format::kInt8Minimum) {
-          sum[r] = S::fma(S::load(tile.minimum[b]), S::set1(total[at]), sum[r]);
+        const size_t entry = at + static_cast<size_t>(r * blocks + b);
+        const F scale = S::set1(product.queries.scale[entry]);
+#pragma GCC unroll 2
+        for (int c = 0; c < C; ++c) {
+          const F factor = S::mul(S::load(tile[c].scale[b]), scale);
+          sum[r][c] = S::fma(S::to_float(acc[r][c]), factor, sum[r][c]);
+          if constexpr (Format::kInt8Minimum) {
+            const F total = S::set1(product.queries.total[entry]);
+            sum[r][c] = S::fma(S::load(tile[c].minimum[b]), total, sum[r][c]);
+          }
         }
       }
     }
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
-      float* out = scores + static_cast<size_t>(h + r) * scores_stride;
-      if (lanes == 16) {
-        S::store(out, sum[r]);
-      } else {
-        S::store_partial(out, sum[r], lanes);
+      float* out = product.scores + static_cast<size_t>(first + r) * product.scores_stride;
+#pragma GCC unroll 2
+      for (int c = 0; c < C; ++c) {
+        if (16 * c + 16 <= product.lanes) {
+          S::store(out + 16 * c, sum[r][c]);
+        } else {
+          S::store_partial(out + 16 * c, sum[r][c], product.lanes - 16 * c);
+        }
       }
     }
   }

@@ -61,11 +61,12 @@ struct KvTileSteps {
   QUANT_KV_STEP void expand(I bytes, int8_t* out) {
     expand<Bits>(bytes, out, Same{});
   }
-  /// The half floats at p, p + stride, …
-  QUANT_KV_STEP void load_halves(const uint8_t* p, size_t stride, float* out) {
-    uint16_t half[16];
-    for (int r = 0; r < 16; ++r) memcpy(half + r, p + static_cast<size_t>(r) * stride, 2);
-    S::store(out, S::load_half(half));
+  /// The half floats at p, p + stride, …; reads 16 bytes at each. Faster than one by one, which
+  /// goes through memory.
+  QUANT_KV_STEP typename S::F32x16 load_halves(const uint8_t* p, size_t stride) {
+    I v[4];
+    load_columns(p, stride, v);
+    return S::template half_of<0>(v[0]);
   }
 
  private:

@@ -45,9 +45,12 @@ struct KvTurbo {
     // Values that were not finite have reached the gain by now.
     return KvRow<S>::put_half(out, rms * (S::reduce_add(dot) / S::reduce_add(square)));
   }
-  static float gain(const uint8_t* row) { return KvRow<S>::get_half(row); }
+  static const uint8_t* gain(const uint8_t* row) { return row; }
   static F values16(const uint8_t* row, int, int j) {
     return S::template lookup_codes<Bits>(kLloydMax<Bits>.repeated, row + kHeader + j * Bits / 8);
+  }
+  static void split32(const uint8_t* row, int j, F& even, F& odd) requires(Bits == 4) {
+    S::lookup_split(kLloydMax<Bits>.centroid, row + kHeader + j / 2, even, odd);
   }
 
   static constexpr bool kInt8Signed = true;
@@ -59,7 +62,7 @@ struct KvTurbo {
     using Steps = KvTileSteps<S>;
     const size_t stride = row_bytes(d);
     const auto book = S::load_u8(kLloydMaxInt8<Bits>.centroid);
-    Steps::load_halves(rows, stride, tile.scale[0]);
+    S::store(tile.scale[0], Steps::load_halves(rows, stride));
     const auto lookup = [&](typename S::I32x16 codes) __attribute__((always_inline)) {
       return S::lookup_bytes(book, codes);
     };

@@ -44,6 +44,14 @@ struct KvUniform {
     const uint8_t* codes = block + kHeader + j % kBlock * Bits / 8;
     return S::fma(S::template lookup_codes<Bits>(kCentres.centre, codes), step, minimum);
   }
+  static void split32(const uint8_t* row, int j, F& even, F& odd) requires(Bits == 4) {
+    const uint8_t* block = row + j / kBlock * kBlockBytes;
+    const F step = S::set1(KvRow<S>::get_half(block));
+    const F minimum = S::set1(KvRow<S>::get_half(block + 2));
+    S::lookup_split(kCentres.centre, block + kHeader, even, odd);
+    even = S::fma(even, step, minimum);
+    odd = S::fma(odd, step, minimum);
+  }
 
   static constexpr bool kInt8Signed = false;
   static constexpr bool kInt8Minimum = true;
