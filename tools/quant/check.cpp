@@ -30,31 +30,31 @@ std::vector<std::string> strings_of(const Json& value) {
 
 Repetition repetition_of(const Json& baseline, const RunOptions& run, const CheckArguments& check) {
   Repetition r{run, {}, {}, baseline.contains("baseline")};
-  const Json& record = r.comparison ? baseline["baseline"] : baseline;
-  if (run.model.empty()) r.run.model = record["model_path"].get<std::string>();
-  r.run.context = record["context"].get<int>();
-  r.run.batch = std::max(record["batch"].get<int>(), 1);
-  r.run.math = record["math"].get<std::string>();
+  const Json& record = r.comparison ? baseline.at("baseline") : baseline;
+  if (run.model.empty()) r.run.model = record.at("model_path").get<std::string>();
+  r.run.context = record.at("context").get<int>();
+  r.run.batch = std::max(record.at("batch").get<int>(), 1);
+  r.run.math = record.at("math").get<std::string>();
   r.run.output.clear();
-  r.ppl.protocol = record["protocol"].get<std::string>();
+  r.ppl.protocol = record.at("protocol").get<std::string>();
   r.ppl.stride = record.value("stride", 0);
   r.ppl.chunks = record.value("chunks", 0);
   r.ppl.allow_longer = true;
   r.ppl.losses = record.contains("losses");
-  r.compare.texts = check.texts.empty() ? strings_of(record["text_path"]) : check.texts;
+  r.compare.texts = check.texts.empty() ? strings_of(record.at("text_path")) : check.texts;
   if (r.comparison) {
-    r.compare.margin_percent = baseline["margin_percent"].get<double>();
+    r.compare.margin_percent = baseline.at("margin_percent").get<double>();
     r.run.key_type.clear();
-    for (const Json& row : baseline["rows"]) {
+    for (const Json& row : baseline.at("rows")) {
       r.run.key_type +=
-          (r.run.key_type.empty() ? "" : ",") + row["configuration"].get<std::string>();
+          (r.run.key_type.empty() ? "" : ",") + row.at("configuration").get<std::string>();
     }
   } else {
-    r.run.key_type = record["key_type"].get<std::string>();
-    r.run.value_type = record["value_type"].get<std::string>();
-    r.run.key_window = record["key_window"].get<int>();
-    r.run.value_window = record["value_window"].get<int>();
-    r.run.key_sink = r.run.value_sink = record["sink"].get<int>();
+    r.run.key_type = record.at("key_type").get<std::string>();
+    r.run.value_type = record.at("value_type").get<std::string>();
+    r.run.key_window = record.at("key_window").get<int>();
+    r.run.value_window = record.at("value_window").get<int>();
+    r.run.key_sink = r.run.value_sink = record.at("sink").get<int>();
   }
   return r;
 }
@@ -142,6 +142,11 @@ void run_check(const RunOptions& run, const CheckArguments& check) {
   } catch (const Json::exception&) {
     throw Error(ErrorKind::kUsage,
                 fmt::format("{}: not a record of --ppl or compare", check.baseline));
+  }
+  if (std::ranges::find(repetition.compare.texts, "-") != repetition.compare.texts.end()) {
+    throw Error(ErrorKind::kUsage,
+                "a text from standard input cannot be read twice: give its file "
+                "with --ppl");
   }
   if (check.update) {
     write_file(check.baseline, to_text(repeat(repetition).record));

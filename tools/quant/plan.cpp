@@ -71,7 +71,7 @@ Json quality_of(const Json& measured, const KvSpec& spec) {
       return record.contains(item.key()) && record[item.key()] == item.value();
     });
   };
-  if (!measured.contains("rows")) return matches(measured) ? measured : Json(nullptr);
+  if (!measured.contains("baseline")) return matches(measured) ? measured : Json(nullptr);
   if (matches(measured["baseline"])) return measured["baseline"];
   for (const Json& row : measured["rows"]) {
     if (matches(row)) return row;
