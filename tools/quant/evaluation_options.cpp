@@ -104,6 +104,9 @@ void add_plan(CLI::App& app, RunOptions& run, PlanArguments& plan) {
   begin_group(sub, kTaskOptions);
   sub.add_option("--shape", plan.shape, "A published model's shape instead of a file")
       ->type_name("NAME");
+  sub.get_option("-k")
+      ->description("Configurations as in compare (default: the published table's)")
+      ->each([&plan](const std::string&) { plan.configurations_given = true; });
   add_bytes(sub, "--ram", plan.ram, "Memory to plan for (default: this machine's)");
   add_bytes(sub, "--weights", plan.weights, "Memory of the weights (default: the file's tensors)");
   sub.add_option("--quality", plan.quality, "What compare --json -o wrote, for the quality columns")

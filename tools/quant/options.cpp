@@ -256,7 +256,6 @@ Options parse_options(int argc, const char* const* argv) {
     throw Error(ErrorKind::kUsage, e.what());
   }
   options.ppl.requested = app.count("--ppl") > 0;
-  options.plan.configurations_given = used().count("-k") > 0;
   options.command = command_of(app, options, info);
   refuse_without_effect(app, options);
   return options;
