@@ -121,7 +121,7 @@ TEST(Compare, MeasuresWhatSingleRunsMeasure) {
       const PerplexityResult expected = measure_perplexity(single, plan);
       EXPECT_EQ(result.configurations[c].targets, expected.targets);
       EXPECT_EQ(result.configurations[c].mean_nll, expected.mean_nll);
-      EXPECT_EQ(result.configurations[c].standard_error_blocks, expected.standard_error_blocks);
+      EXPECT_EQ(result.configurations[c].standard_error, expected.standard_error);
     }
   }
 }
