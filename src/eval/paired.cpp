@@ -17,6 +17,8 @@ constexpr double kZ975 = 1.959963984540054;
 constexpr double kZ95 = 1.6448536269514722;
 constexpr double kZ80 = 0.8416212335729143;
 constexpr double kLevel = 0.05;
+/// Relative error of a mean's sums.
+constexpr double kRounding = 1e-12;
 
 /// Consecutive tokens that are drawn, or change their sign, together.
 struct Block {
@@ -74,8 +76,10 @@ std::vector<double> studentized_means(std::span<const Block> blocks, double mean
     Sample sample;
     for (std::size_t i = 0; i < blocks.size(); ++i) sample.add(blocks[random.below(blocks.size())]);
     const double difference = sample.mean() - mean;
-    // The same block every time has no spread; its mean is as far off as can be.
-    values.push_back(difference == 0.0 ? 0.0 : difference / sample.standard_error());
+    // Equal differences differ by rounding alone. Otherwise a sample without spread, one block
+    // every time, is as far off as can be.
+    const bool equal = std::abs(difference) <= kRounding * std::abs(mean);
+    values.push_back(equal ? 0.0 : difference / sample.standard_error());
   }
   std::ranges::sort(values);
   return values;
@@ -92,7 +96,7 @@ Interval bootstrap_interval(const PairedResult& result, std::span<const double> 
 
 /// Whether a sum under flipped signs is as extreme as the observed one, up to rounding.
 bool as_extreme(double sum, double observed) noexcept {
-  return std::abs(sum) >= std::abs(observed) * (1.0 - 1e-12);
+  return std::abs(sum) >= std::abs(observed) * (1.0 - kRounding);
 }
 
 double sign_flip_p(std::span<const Block> blocks, const PairedOptions& options) {

@@ -123,7 +123,9 @@ TEST_F(CheckCommand, WhatIsNotComparableIsNamed) {
   const std::string baseline = perplexity_baseline();
   expect_refusal(run_quant({"check", baseline, "--ppl", text2}), 3, {"text_sha256", "text2.txt"});
   const TempDir elsewhere;
-  const std::string other = write_tiny_model(elsewhere.path(), {.seed = 2});
+  TinyModelSpec spec;
+  spec.seed = 2;
+  const std::string other = write_tiny_model(elsewhere.path(), spec);
   expect_refusal(run_quant({"check", baseline, "-m", other}), 3, {"model_sha256", other});
   edit(baseline, [](auto& json) { json["tokens_sha256"] = "0"; });
   expect_refusal(run_quant({"check", baseline}), 3, {"tokens_sha256"});

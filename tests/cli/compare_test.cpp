@@ -15,9 +15,9 @@ constexpr const char* kList =
 class CompareCommand : public testing::Test {
  protected:
   std::string write_text(const std::string& name, const std::string& words, int n) const {
-    std::string text;
-    for (int i = 0; i < n; ++i) text += words + std::to_string(i * i);
-    write_file(dir.path() / name, text);
+    std::string written;
+    for (int i = 0; i < n; ++i) written += words + std::to_string(i * i);
+    write_file(dir.path() / name, written);
     return (dir.path() / name).string();
   }
   CommandResult compare(std::vector<std::string> arguments) const {

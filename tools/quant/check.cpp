@@ -148,6 +148,12 @@ void run_check(const RunOptions& run, const CheckArguments& check) {
                 "a text from standard input cannot be read twice: give its file "
                 "with --ppl");
   }
+  if (parse_tolerance(check.tolerance) == Tolerance::kInterval && !repetition.ppl.losses) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("{} has no losses of single tokens for an interval: write it with "
+                            "--losses --json -o FILE",
+                            check.baseline));
+  }
   if (check.update) {
     write_file(check.baseline, to_text(repeat(repetition).record));
     emit(run, fmt::format("{}: updated\n", check.baseline));

@@ -22,8 +22,8 @@ enum class Tolerance { kExact, kRelative, kInterval };
 /// Throws Error(kUsage).
 Tolerance parse_tolerance(const std::string& name);
 
-/// Compares two records of one configuration. run_lengths: scored tokens of each window. Throws
-/// Error(kUsage) if intervals are asked for and the baseline has no losses.
+/// Compares two records of one configuration; intervals need losses in both. run_lengths: scored
+/// tokens of each window.
 CheckedRow check_row(const Json& before, const Json& now,
                      const std::vector<std::int64_t>& run_lengths, const CheckArguments& check);
 
