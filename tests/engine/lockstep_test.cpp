@@ -131,7 +131,9 @@ TEST(Lockstep, DivergencesAreThoseOfTheLogitsInDoublePrecision) {
                                          std::span(logits[s]).subspan(i * kVocab, kVocab));
       const double got = measured.divergences[s * n + i];
       EXPECT_NEAR(got, expected, 1e-7 + 1e-5 * expected) << kv_spec_text(specs[s]) << " " << i;
-      if (s == 0) EXPECT_EQ(got, 0.0);
+      if (s == 0) {
+        EXPECT_EQ(got, 0.0);
+      }
       largest = std::max(largest, got);
     }
   }
