@@ -1,6 +1,7 @@
 // What this machine can run, found at run time.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,8 @@ Isa best_isa();
 
 /// CPUs this process may use (the affinity mask, not the machine).
 int available_cpus();
+/// Bytes of memory this process may use: what is installed, or its control group's limit.
+std::size_t usable_memory();
 /// The CPU's own name, for records.
 std::string cpu_name();
 

@@ -49,14 +49,23 @@ struct KvSide {
   KvType type = KvType::kFp16;
   int window = 0;
   int sink = 0;
+  bool operator==(const KvSide&) const = default;
 };
 
 struct KvSpec {
   KvSide key;
   KvSide value;
+  bool operator==(const KvSpec&) const = default;
 };
 
 /// "turbo_kv_4b", "turbo_kv_4b k-window 128", "turbo_kv_4b/fp16 window 64 sink 4", ...
 std::string describe(const KvSpec& spec);
+
+/// Reads "KEYS[/VALUES][@OPTION=N[:OPTION=N…]]" with the options window, k-window, v-window and
+/// sink: "turbo_kv_4b/fp16@k-window=128:sink=4". What it does not say is taken from `defaults`;
+/// what it says of one side wins over window. Throws Error(kUsage) that names the part at fault.
+KvSpec parse_kv_spec(std::string_view text, const KvSpec& defaults);
+/// The shortest text with both types that parse_kv_spec reads back as the same spec.
+std::string kv_spec_text(const KvSpec& spec);
 
 }  // namespace quant

@@ -35,6 +35,8 @@ struct PlanOptions {
 struct EvalWindow {
   std::vector<Token> tokens;
   std::int64_t first_scored;
+  /// What is scored after each token but the last, [tokens - 1]: the next token, or -1.
+  std::vector<Token> targets() const;
 };
 
 struct EvalPlan {
@@ -44,6 +46,8 @@ struct EvalPlan {
   std::vector<EvalWindow> windows;
   std::int64_t text_tokens;     ///< tokens of the text, BOS apart
   std::int64_t dropped_tokens;  ///< tokens of the text that are in no window
+  int stride;                   ///< of the strided protocol, else 0
+  int chunks;                   ///< most windows that were asked for; 0 = all
   std::int64_t scored_tokens() const noexcept;
   /// Tokens that go through the model; a window's last one need not.
   std::int64_t run_tokens() const noexcept;
@@ -73,6 +77,10 @@ struct PerplexityResult {
   std::vector<Token> targets;     ///< the scored tokens
   double seconds;                 ///< the forward passes alone
 };
+
+/// The statistics of losses that were measured.
+PerplexityResult summarize(std::vector<TokenLoss> losses, std::vector<Token> targets,
+                           double seconds);
 
 /// done and total count tokens that went through the model.
 using Progress = std::function<void(std::int64_t done, std::int64_t total)>;

@@ -112,6 +112,15 @@ int available_cpus() {
   return n > 0 ? static_cast<int>(n) : 1;
 }
 
+std::size_t usable_memory() {
+  const std::size_t installed = static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) *
+                                static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  // Version 2 of control groups, as a container sees its own; "max" does not parse as a number.
+  std::ifstream group("/sys/fs/cgroup/memory.max");
+  std::size_t limit = 0;
+  return group >> limit ? std::min(limit, installed) : installed;
+}
+
 std::string cpu_name() {
   std::ifstream info("/proc/cpuinfo");
   std::string line;

@@ -12,31 +12,56 @@
 
 namespace quant {
 
+/// Where losses and divergences go, [sequences][stride]; entry i of a row belongs to token i.
+struct LossRows {
+  std::span<TokenLoss> losses;
+  std::span<double> divergences;  ///< not touched for a single sequence
+  std::size_t stride;
+};
+
 class OutputHead {
  public:
-  OutputHead(const Model& model, const SessionOptions& options);
+  OutputHead(const Model& model, const SessionOptions& options, int n_sequences);
 
   /// logits[i][v] for hidden [m][n_embd]; logits is [m][n_vocab].
   void logits(Linear& linear, const float* hidden, int m, float* logits);
-  /// For each i with targets[i] >= 0 the loss of targets[i]; the others are left alone. Logits are
-  /// FP32, their sum of exponentials is double, tiles are merged in ascending order. Throws
+  /// For each i with targets[i] >= 0 and hidden [tokens][sequences][n_embd] the loss of targets[i]
+  /// in every sequence, and KL(first sequence ‖ sequence) where there are several. Logits are FP32,
+  /// their sums of exponentials are double, tiles are merged in ascending order. Throws
   /// Error(kEvaluation) if a loss is not finite.
   void losses(Linear& linear, const float* hidden, std::span<const Token> targets,
-              std::span<TokenLoss> losses);
+              const LossRows& out);
 
  private:
+  /// Softmax of one row, its tiles merged.
+  struct Softmax {
+    double maximum;
+    double sum;  // of exp(logit - maximum)
+    Token argmax;
+    double log_sum_exp() const noexcept;
+  };
+
   template <class Visit>
   void for_each_tile(const Linear& linear, int first, int count, const Visit& visit) noexcept;
   std::int64_t n_tiles() const noexcept;
-  TokenLoss merged_loss(int row, Token target, float target_logit) const;
+  void reduce_tile(std::int64_t tile, int n_rows, const float* logits,
+                   std::span<const Token> targets, float* weights) noexcept;
+  void merge_token(std::size_t token, Token target, std::size_t at, const LossRows& out) const;
+  Softmax merged(std::size_t row) const noexcept;
+  double divergence(std::size_t row, const Softmax& base, const Softmax& other) const noexcept;
 
   const ModelConfig& config_;
   const Matrix& output_;
   const Kernels& kernels_;
   int threads_;
-  std::vector<AlignedBuffer<float>> tiles_;  // [threads][rows of x][vocabulary tile]
-  AlignedBuffer<LogSumExpPart> parts_;       // [rows of x][vocabulary tiles]
-  std::vector<float> target_logits_;         // [rows of x]
+  int n_sequences_;
+  int tile_rows_;                              // a multiple of n_sequences_
+  std::vector<AlignedBuffer<float>> tiles_;    // [threads][rows of x][vocabulary tile]
+  std::vector<AlignedBuffer<float>> weights_;  // [threads][vocabulary tile]
+  // Of the rows of x that are worked on:
+  AlignedBuffer<LogSumExpPart> parts_;  // [rows][vocabulary tiles]
+  AlignedBuffer<double> differences_;   // [rows][vocabulary tiles], Σ exp(b - max b)·(b - logit)
+  std::vector<float> target_logits_;    // [rows]
 };
 
 }  // namespace quant

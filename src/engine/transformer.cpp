@@ -20,14 +20,16 @@ std::int64_t longest_row(const ModelConfig& config) {
 
 }  // namespace
 
-Transformer::Transformer(const Model& model, const SessionOptions& options)
+Transformer::Transformer(const Model& model, const SessionOptions& options, int n_sequences)
     : config_(model.config()),
       weights_(model.weights()),
       kernels_(kernels_for(options.isa)),
       threads_(options.threads),
       max_batch_(options.batch),
-      act_(config_, options.batch),
-      linear_(kernels_, options.math, options.threads, options.batch, longest_row(config_)),
+      n_sequences_(n_sequences),
+      act_(config_, options.batch * n_sequences),
+      linear_(kernels_, options.math, options.threads, options.batch * n_sequences,
+              longest_row(config_)),
       attention_(config_, kernels_, options.math, options.threads, options.batch) {
   for (const RopeConfig& rope : config_.ropes) ropes_.emplace_back(rope, options.context);
 }
@@ -38,13 +40,15 @@ void Transformer::reserve(std::int64_t positions) {
 }
 
 std::span<const float> Transformer::forward(std::span<const Token> tokens,
-                                            std::int64_t first_position, KvCache& cache) {
-  const int n_tokens = static_cast<int>(tokens.size());
+                                            std::int64_t first_position,
+                                            std::span<KvCache> caches) {
+  const int length = static_cast<int>(tokens.size());
+  const int n_tokens = length * n_sequences_;
   embed(tokens);
   for (int layer = 0; layer < config_.n_layers; ++layer) {
-    block({first_position, n_tokens, layer, weights_.layers[to_size(layer)], cache});
+    block({first_position, n_tokens, length, layer, weights_.layers[to_size(layer)], caches});
   }
-  norm(act_.hidden.data(), weights_.output_norm, n_tokens, act_.normed.data());
+  final_norm(length);
   return {act_.normed.data(), to_size(n_tokens) * to_size(config_.n_embd)};
 }
 
@@ -65,6 +69,10 @@ void Transformer::embed(std::span<const Token> tokens) noexcept {
     if (config_.embedding_scale != 1.0f) {
       kernels_.scale(row, config_.embedding_scale, config_.n_embd);
     }
+  }
+  const std::size_t one = tokens.size() * to_size(config_.n_embd);
+  for (int s = 1; s < n_sequences_; ++s) {
+    std::copy_n(act_.hidden.data(), one, act_.hidden.data() + to_size(s) * one);
   }
 }
 
@@ -109,8 +117,9 @@ void Transformer::normalize_heads(const Batch& batch) noexcept {
 void Transformer::rotate(const Batch& batch) noexcept {
   const RopeTable& rope = ropes_[to_size(config_.layers[to_size(batch.layer)].rope)];
   parallel_for(threads_, batch.n_tokens, [&](std::int64_t i, int) {
-    const float* cos = rope.cos(batch.first_position + i);
-    const float* sin = rope.sin(batch.first_position + i);
+    const std::int64_t position = batch.first_position + i % batch.length;
+    const float* cos = rope.cos(position);
+    const float* sin = rope.sin(position);
     float* queries = act_.queries.data() + i * config_.n_heads * config_.key_dim;
     for (int head = 0; head < config_.n_heads; ++head) {
       kernels_.rope(queries + head * config_.key_dim, cos, sin, rope.n_rot(), rope.style());
@@ -124,12 +133,19 @@ void Transformer::rotate(const Batch& batch) noexcept {
 }
 
 void Transformer::append(const Batch& batch) {
+  for (int sequence = 0; sequence < n_sequences_; ++sequence) append(batch, sequence);
+}
+
+void Transformer::append(const Batch& batch, int sequence) {
   // Position and side of the first refusal, so that the message does not depend on thread timing.
   std::atomic<std::int64_t> refused{INT64_MAX};
   const auto store = [&](KvStore& to, const float* from, float* exact, int side) {
     const KvKernels& kernels = kv_kernels(kernels_, to.side().type);
     const int dim = to.head_dim();
-    const std::int64_t tasks = static_cast<std::int64_t>(batch.n_tokens) * config_.n_kv_heads;
+    const std::int64_t rows = config_.n_kv_heads * dim;  // floats of a token
+    from += sequence * batch.length * rows;
+    exact += sequence * max_batch_ * rows;
+    const std::int64_t tasks = static_cast<std::int64_t>(batch.length) * config_.n_kv_heads;
     parallel_for(threads_, tasks, [&](std::int64_t task, int) {
       const std::int64_t i = task / config_.n_kv_heads;
       const std::int64_t head = task % config_.n_kv_heads;
@@ -142,8 +158,8 @@ void Transformer::append(const Batch& batch) {
       }
     });
   };
-  KvStore& keys = batch.cache.keys(batch.layer);
-  KvStore& values = batch.cache.values(batch.layer);
+  KvStore& keys = batch.caches[to_size(sequence)].keys(batch.layer);
+  KvStore& values = batch.caches[to_size(sequence)].values(batch.layer);
   store(keys, act_.keys.data(), act_.exact_keys.data(), 0);
   store(values, act_.values.data(), act_.exact_values.data(), 1);
   if (const std::int64_t at = refused.load(); at != INT64_MAX) {
@@ -155,22 +171,29 @@ void Transformer::append(const Batch& batch) {
   }
 }
 
-void Transformer::attend(const Batch& batch) noexcept {
-  KvStore& keys = batch.cache.keys(batch.layer);
-  KvStore& values = batch.cache.values(batch.layer);
+void Transformer::attend(const Batch& batch, int sequence) noexcept {
+  KvStore& keys = batch.caches[to_size(sequence)].keys(batch.layer);
+  KvStore& values = batch.caches[to_size(sequence)].values(batch.layer);
+  const std::int64_t tokens_before = std::int64_t{sequence} * batch.length;
+  const std::int64_t rows_before = std::int64_t{sequence} * max_batch_ * config_.n_kv_heads;
+  const float* exact_keys = act_.exact_keys.data() + rows_before * config_.key_dim;
+  const float* exact_values = act_.exact_values.data() + rows_before * config_.value_dim;
   attention_(keys, values,
              {.first_position = batch.first_position,
-              .n_tokens = batch.n_tokens,
+              .n_tokens = batch.length,
               .sliding_window = config_.layers[to_size(batch.layer)].sliding_window,
-              .queries = act_.queries.data(),
-              .exact_keys = act_.exact_keys.data(),
-              .exact_values = act_.exact_values.data(),
-              .out = act_.attended.data()});
-  const std::int64_t end = batch.first_position + batch.n_tokens;
+              .queries = act_.queries.data() + tokens_before * config_.n_heads * config_.key_dim,
+              .exact_keys = exact_keys,
+              .exact_values = exact_values,
+              .out = act_.attended.data() + tokens_before * config_.n_heads * config_.value_dim});
+  const std::int64_t end = batch.first_position + batch.length;
   const std::size_t rows = to_size(max_batch_);
-  keys.commit(batch.first_position, end, act_.exact_keys.data(), rows * to_size(config_.key_dim));
-  values.commit(batch.first_position, end, act_.exact_values.data(),
-                rows * to_size(config_.value_dim));
+  keys.commit(batch.first_position, end, exact_keys, rows * to_size(config_.key_dim));
+  values.commit(batch.first_position, end, exact_values, rows * to_size(config_.value_dim));
+}
+
+void Transformer::attend(const Batch& batch) noexcept {
+  for (int sequence = 0; sequence < n_sequences_; ++sequence) attend(batch, sequence);
   linear_.set_input(act_.attended.data(), batch.n_tokens, config_.n_heads * config_.value_dim);
   const Linear::Product product[] = {{batch.weights.o, act_.projected.data()}};
   linear_.multiply(product);
@@ -189,6 +212,15 @@ void Transformer::feed_forward(const Batch& batch) noexcept {
   linear_.set_input(act_.gate.data(), batch.n_tokens, config_.n_ff);
   const Linear::Product product[] = {{batch.weights.down, act_.projected.data()}};
   linear_.multiply(product);
+}
+
+/// The output head works on all sequences of a token together: [token][sequence].
+void Transformer::final_norm(int length) noexcept {
+  parallel_for(threads_, std::int64_t{length} * n_sequences_, [&](std::int64_t row, int) {
+    const std::int64_t to = row % length * n_sequences_ + row / length;
+    kernels_.rms_norm(act_.hidden.data() + row * config_.n_embd, weights_.output_norm,
+                      config_.norm_eps, config_.n_embd, act_.normed.data() + to * config_.n_embd);
+  });
 }
 
 void Transformer::norm(const float* x, Vector weight, int n_tokens, float* out) noexcept {

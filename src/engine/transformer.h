@@ -1,4 +1,7 @@
-// The forward pass of a batch of tokens, from ids to final hidden states.
+// The forward pass of a batch of tokens, from ids to final hidden states, for one sequence or for
+// several that hold the same tokens in caches of different formats. Rows of activations are
+// [sequence][token]: linear products see all of them, so that a weight is read once, rotation goes
+// by the token's position, appending and attention run for each cache.
 #pragma once
 
 #include <span>
@@ -18,25 +21,26 @@ namespace quant {
 /// One path for prefill and decode: a single token is a batch of one.
 class Transformer {
  public:
-  /// options must be complete: context, batch and threads set.
-  Transformer(const Model& model, const SessionOptions& options);
+  /// options must be complete: context, batch (tokens of each sequence) and threads set.
+  Transformer(const Model& model, const SessionOptions& options, int n_sequences);
 
   /// Makes ready for positions [0, positions).
   void reserve(std::int64_t positions);
   /// Runs tokens (at most options.batch) at positions first_position… through all layers and the
-  /// final norm, appending to the cache. Returns [tokens][n_embd], valid until the next call.
-  /// Throws Error(kEvaluation) if a format refuses a key or value.
+  /// final norm, appending to the cache of every sequence. Returns [tokens][sequences][n_embd],
+  /// valid until the next call. Throws Error(kEvaluation) if a format refuses a key or value.
   std::span<const float> forward(std::span<const Token> tokens, std::int64_t first_position,
-                                 KvCache& cache);
+                                 std::span<KvCache> caches);
   Linear& linear() noexcept { return linear_; }
 
  private:
   struct Batch {
     std::int64_t first_position;
-    int n_tokens;
+    int n_tokens;  // of all sequences together
+    int length;    // positions by which each sequence grows
     int layer;
     const LayerWeights& weights;
-    KvCache& cache;
+    std::span<KvCache> caches;  // [sequences]
   };
 
   void embed(std::span<const Token> tokens) noexcept;
@@ -45,8 +49,11 @@ class Transformer {
   void normalize_heads(const Batch& batch) noexcept;
   void rotate(const Batch& batch) noexcept;
   void append(const Batch& batch);
+  void append(const Batch& batch, int sequence);
   void attend(const Batch& batch) noexcept;
+  void attend(const Batch& batch, int sequence) noexcept;
   void feed_forward(const Batch& batch) noexcept;
+  void final_norm(int length) noexcept;
   void norm(const float* x, Vector weight, int n_tokens, float* out) noexcept;
   void add_bias(float* x, Vector bias, int n_tokens, int n) noexcept;
   void add_residual(Vector post_norm, int n_tokens) noexcept;
@@ -55,7 +62,8 @@ class Transformer {
   const ModelWeights& weights_;
   const Kernels& kernels_;
   int threads_;
-  int max_batch_;
+  int max_batch_;  // tokens of each sequence
+  int n_sequences_;
   std::vector<RopeTable> ropes_;
   Activations act_;
   Linear linear_;

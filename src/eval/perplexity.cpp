@@ -9,14 +9,12 @@
 namespace quant {
 namespace {
 
-/// Scores one window from an empty cache and appends its losses to the result.
-void score_window(Session& session, const EvalWindow& window, PerplexityResult& result,
+/// Scores one window from an empty cache and appends its losses and targets.
+void score_window(Session& session, const EvalWindow& window, std::vector<TokenLoss>& all_losses,
+                  std::vector<Token>& all_targets,
                   const std::function<void(std::int64_t)>& advance) {
-  const std::size_t n = window.tokens.size() - 1;  // the last token predicts nothing here
-  const std::size_t first = static_cast<std::size_t>(window.first_scored) - 1;
-  std::vector<Token> targets(n, -1);
-  std::copy(window.tokens.begin() + window.first_scored, window.tokens.end(),
-            targets.begin() + static_cast<std::ptrdiff_t>(first));
+  const std::vector<Token> targets = window.targets();
+  const std::size_t n = targets.size();
   std::vector<TokenLoss> losses(n);
   session.reset();
   const std::size_t step = static_cast<std::size_t>(session.options().batch);
@@ -27,35 +25,45 @@ void score_window(Session& session, const EvalWindow& window, PerplexityResult& 
                    std::span(losses).subspan(begin, count));
     advance(static_cast<std::int64_t>(count));
   }
-  const auto from = static_cast<std::ptrdiff_t>(first);
-  result.losses.insert(result.losses.end(), losses.begin() + from, losses.end());
-  result.targets.insert(result.targets.end(), targets.begin() + from, targets.end());
+  const auto from = static_cast<std::ptrdiff_t>(window.first_scored - 1);
+  all_losses.insert(all_losses.end(), losses.begin() + from, losses.end());
+  all_targets.insert(all_targets.end(), targets.begin() + from, targets.end());
 }
 
 }  // namespace
 
-PerplexityResult measure_perplexity(Session& session, const EvalPlan& plan,
-                                    const Progress& progress) {
+PerplexityResult summarize(std::vector<TokenLoss> losses, std::vector<Token> targets,
+                           double seconds) {
   PerplexityResult result{};
-  const std::int64_t total = plan.run_tokens();
-  std::int64_t done = 0;
-  const auto begin = std::chrono::steady_clock::now();
-  for (const EvalWindow& window : plan.windows) {
-    score_window(session, window, result, [&](std::int64_t n) {
-      done += n;
-      if (progress) progress(done, total);
-    });
-  }
-  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   std::vector<double> nll;
-  nll.reserve(result.losses.size());
-  for (const TokenLoss& loss : result.losses) nll.push_back(loss.nll);
+  nll.reserve(losses.size());
+  for (const TokenLoss& loss : losses) nll.push_back(loss.nll);
   result.scored_tokens = static_cast<std::int64_t>(nll.size());
   result.mean_nll = mean(nll);
   result.perplexity = std::exp(result.mean_nll);
   result.standard_error = result.perplexity * standard_error(nll);
   result.standard_error_blocks = result.perplexity * block_standard_error(nll);
+  result.losses = std::move(losses);
+  result.targets = std::move(targets);
+  result.seconds = seconds;
   return result;
+}
+
+PerplexityResult measure_perplexity(Session& session, const EvalPlan& plan,
+                                    const Progress& progress) {
+  std::vector<TokenLoss> losses;
+  std::vector<Token> targets;
+  const std::int64_t total = plan.run_tokens();
+  std::int64_t done = 0;
+  const auto begin = std::chrono::steady_clock::now();
+  for (const EvalWindow& window : plan.windows) {
+    score_window(session, window, losses, targets, [&](std::int64_t n) {
+      done += n;
+      if (progress) progress(done, total);
+    });
+  }
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  return summarize(std::move(losses), std::move(targets), seconds.count());
 }
 
 }  // namespace quant

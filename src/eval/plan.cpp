@@ -118,6 +118,12 @@ Protocol parse_protocol(std::string_view name) {
   refuse(fmt::format("unknown protocol '{}'; known: context, llamacpp, strided", name));
 }
 
+std::vector<Token> EvalWindow::targets() const {
+  std::vector<Token> targets(tokens.size() - 1, -1);
+  std::copy(tokens.begin() + first_scored, tokens.end(), targets.begin() + (first_scored - 1));
+  return targets;
+}
+
 std::int64_t EvalPlan::scored_tokens() const noexcept {
   std::int64_t n = 0;
   for (const EvalWindow& w : windows) {
@@ -154,7 +160,9 @@ EvalPlan plan_evaluation(const Model& model, std::span<const Token> tokens,
                 .session_context = 0,
                 .windows = {},
                 .text_tokens = text.size(),
-                .dropped_tokens = 0};
+                .dropped_tokens = 0,
+                .stride = 0,
+                .chunks = options.chunks};
   if (plan.context < 2 || text.room(plan.context) < 1) {
     refuse(fmt::format("a context of {} tokens scores nothing", plan.context));
   }
@@ -167,7 +175,8 @@ EvalPlan plan_evaluation(const Model& model, std::span<const Token> tokens,
       plan_llamacpp(text, plan);
       break;
     case Protocol::kStrided:
-      plan_strided(text, options.stride > 0 ? options.stride : std::max(1, plan.context / 2), plan);
+      plan.stride = options.stride > 0 ? options.stride : std::max(1, plan.context / 2);
+      plan_strided(text, plan.stride, plan);
       break;
   }
   if (options.chunks > 0 && plan.windows.size() > static_cast<std::size_t>(options.chunks)) {

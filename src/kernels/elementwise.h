@@ -154,6 +154,17 @@ struct Elementwise {
     return part;
   }
 
+  static double weighted_difference(const float* w, const float* a, const float* b, int n) {
+    double sum = 0.0;
+    int i = 0;
+    for (; i + 16 <= n; i += 16) {
+      const F difference = S::sub(S::load(a + i), S::load(b + i));
+      sum += static_cast<double>(S::reduce_add(S::mul(S::load(w + i), difference)));
+    }
+    for (; i < n; ++i) sum += static_cast<double>(w[i] * (a[i] - b[i]));
+    return sum;
+  }
+
   static float float_burst(int64_t n) {
     F acc[12];
     for (F& a : acc) a = S::set1(1.0f);

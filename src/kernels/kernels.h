@@ -48,6 +48,8 @@ struct Kernels {
   void (*merge)(float* acc, float a, const float* part, float b, int n);
   /// Over n logits (any n >= 1); products of the sum are FP32 within 16, double across.
   LogSumExpPart (*log_sum_exp_part)(const float* logits, int n);
+  /// Σ w·(a - b) over any n >= 1; the sum is FP32 within 16, double across.
+  double (*weighted_difference)(const float* w, const float* a, const float* b, int n);
   /// Inputs of one group of Int8Inputs; the last group may have fewer.
   int int8_group;
   /// Quantizes a group: x [g][cols] in blocks of 32, scale = max|x| / 127, q = nearest(x / scale).

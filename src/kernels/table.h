@@ -29,6 +29,7 @@ struct KernelTable {
             .exp = E::exp_scalar,
             .merge = E::merge,
             .log_sum_exp_part = E::log_sum_exp_part,
+            .weighted_difference = E::weighted_difference,
             .int8_group = S::kInt8Rows,
             .quantize_int8 = QuantizeInt8<S>::quantize,
             .float_burst = E::float_burst,

@@ -91,6 +91,24 @@ TEST_P(Elementwise, ANanAmongTheLogitsIsNotLost) {
   }
 }
 
+TEST_P(Elementwise, WeightedDifferenceOfAnyLength) {
+  for (const int n : {1, 5, 16, 17, 33, 511, 512}) {
+    const std::size_t size = static_cast<std::size_t>(n);
+    const std::vector<float> w = uniform(size, 0.0, 1.0);
+    const std::vector<float> a = uniform(size, -20.0, 20.0);
+    const std::vector<float> b = uniform(size, -20.0, 20.0);
+    double expected = 0.0;
+    for (std::size_t i = 0; i < size; ++i) {
+      expected +=
+          static_cast<double>(w[i]) * (static_cast<double>(a[i]) - static_cast<double>(b[i]));
+    }
+    const double sum = kernels.weighted_difference(w.data(), a.data(), b.data(), n);
+    EXPECT_NEAR(sum, expected, 1e-5 * n) << n;
+    const Kernels& scalar = kernels_for(Isa::kScalar);
+    EXPECT_EQ(sum, scalar.weighted_difference(w.data(), a.data(), b.data(), n)) << n;
+  }
+}
+
 TEST_P(Elementwise, SoftmaxPart) {
   for (const int n : {16, 256}) {
     std::vector<float> x = uniform(static_cast<std::size_t>(n), -30.0, 30.0);

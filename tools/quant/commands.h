@@ -10,6 +10,9 @@ void run_generate(const RunOptions& run, const GenerateOptions& generate);
 void run_info(const RunOptions& run);
 void run_types(bool json);
 void run_bench(const RunOptions& run, const BenchArguments& bench);
+void run_compare(const RunOptions& run, const PplOptions& ppl, const CompareArguments& compare);
+void run_check(const RunOptions& run, const CheckArguments& check);
+void run_plan(const RunOptions& run, const PlanArguments& plan);
 void run_tokenize(const TokenizeOptions& options);
 
 }  // namespace quant::tool

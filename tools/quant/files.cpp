@@ -50,6 +50,11 @@ void read_all(std::FILE* file, const std::string& name, const Take& take) {
   if (std::ferror(file) != 0) fail(name, errno);
 }
 
+bool write_all(std::FILE* file, std::string_view contents) {
+  return std::fwrite(contents.data(), 1, contents.size(), file) == contents.size() &&
+         std::fflush(file) == 0;
+}
+
 class Sha256 {
  public:
   Sha256() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
@@ -97,11 +102,7 @@ void check_writable(const std::string& path) {
 void write_file(const std::string& path, std::string_view contents) {
   const auto write = [&](const std::string& to) {
     File file(std::fopen(to.c_str(), "wb"));
-    if (file == nullptr) fail(path, errno);
-    if (std::fwrite(contents.data(), 1, contents.size(), file.get()) != contents.size() ||
-        std::fflush(file.get()) != 0) {
-      fail(path, errno);
-    }
+    if (file == nullptr || !write_all(file.get(), contents)) fail(path, errno);
   };
   if (is_device(path)) {
     write(path);  // a device or a pipe must not be renamed over
@@ -115,6 +116,11 @@ void write_file(const std::string& path, std::string_view contents) {
     std::remove(temporary.c_str());
     throw;
   }
+}
+
+void append_file(const std::string& path, std::string_view contents) {
+  File file(std::fopen(path.c_str(), "ab"));
+  if (file == nullptr || !write_all(file.get(), contents)) fail(path, errno);
 }
 
 std::string sha256_of(std::string_view bytes) {

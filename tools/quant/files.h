@@ -15,6 +15,8 @@ void check_writable(const std::string& path);
 /// Writes to a temporary file beside the target and renames it: the old file survives a failure.
 /// Throws Error(kIo).
 void write_file(const std::string& path, std::string_view contents);
+/// Adds to the end of a file, which need not exist. Throws Error(kIo).
+void append_file(const std::string& path, std::string_view contents);
 
 std::string sha256_of(std::string_view bytes);
 /// Of the files one after the other. Throws Error(kIo).

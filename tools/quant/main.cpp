@@ -29,6 +29,12 @@ void run(const Options& options) {
       return run_types(options.types_json);
     case Command::kBench:
       return run_bench(options.run, options.bench);
+    case Command::kCompare:
+      return run_compare(options.run, options.ppl, options.compare);
+    case Command::kCheck:
+      return run_check(options.run, options.check);
+    case Command::kPlan:
+      return run_plan(options.run, options.plan);
     case Command::kTokenize:
       return run_tokenize(options.tokenize);
   }

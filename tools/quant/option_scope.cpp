@@ -16,11 +16,16 @@ struct Scope {
 
 const Scope kScopes[] = {
     {kTaskOptions, {Command::kPerplexity, Command::kGenerate, Command::kInfo}},
-    {kCacheOptions, {Command::kPerplexity, Command::kGenerate, Command::kBench}},
-    {kComputingOptions, {Command::kPerplexity, Command::kGenerate, Command::kBench}},
-    {kPplOptions, {Command::kPerplexity}},
+    {kCacheOptions,
+     {Command::kPerplexity, Command::kGenerate, Command::kBench, Command::kCompare,
+      Command::kPlan}},
+    {kComputingOptions,
+     {Command::kPerplexity, Command::kGenerate, Command::kBench, Command::kCompare}},
+    {kPplOptions, {Command::kPerplexity, Command::kCompare}},
     {kGenerateOptions, {Command::kGenerate}},
-    {kResultOptions, {Command::kPerplexity, Command::kGenerate, Command::kInfo, Command::kBench}},
+    {kResultOptions,
+     {Command::kPerplexity, Command::kGenerate, Command::kInfo, Command::kBench, Command::kCompare,
+      Command::kCheck, Command::kPlan}},
 };
 
 constexpr std::string_view kWelcomeEverywhere[] = {"--threads", "--batch-size", "--seed"};
@@ -47,6 +52,12 @@ std::string_view name_of(Command command) {
       return "tokenize";
     case Command::kBench:
       return "bench";
+    case Command::kCompare:
+      return "compare";
+    case Command::kCheck:
+      return "check";
+    case Command::kPlan:
+      return "plan";
     default:
       return "--help";
   }
@@ -76,7 +87,8 @@ void refuse_without_temperature(const CLI::App& app) {
 }  // namespace
 
 void refuse_without_effect(const CLI::App& app, const Options& options) {
-  constexpr Command kSubcommands[] = {Command::kTypes, Command::kTokenize, Command::kBench};
+  constexpr Command kSubcommands[] = {Command::kTypes,   Command::kTokenize, Command::kBench,
+                                      Command::kCompare, Command::kCheck,    Command::kPlan};
   const Command command = options.command;
   const bool behind = std::ranges::find(kSubcommands, command) != std::end(kSubcommands);
   for (const CLI::Option* option : app.get_options()) {

@@ -7,6 +7,7 @@
 
 #include "arguments.h"
 #include "console.h"
+#include "option_parts.h"
 #include "option_scope.h"
 #include "quant/error.h"
 #include "quant/version.h"
@@ -19,10 +20,14 @@ constexpr const char* kExamples =
     "  quant model.gguf --ppl text.txt -k turbo_kv_4b --k-window 128\n"
     "  quant model.gguf -p \"Once upon a time\" -n 64 -k turbo_kv_4b -v turbo_kv_4b\n"
     "  quant bench model.gguf -d 0,4096 -k turbo_kv_4b -v turbo_kv_4b\n"
+    "  quant compare model.gguf --ppl text.txt -k turbo_kv_4b,turbo_kv_4b@k-window=128\n"
+    "  quant check baseline.json\n"
+    "  quant plan --shape llama-3.2-3b --ram 8GiB\n"
     "  quant types\n"
     "  quant tokenize model.gguf text.txt --ids\n";
 
-/// Accepts whole numbers from `least` on.
+}  // namespace
+
 CLI::Validator at_least(int least) {
   const auto problem = [least](const std::string& text) -> std::string {
     int number = 0;
@@ -34,8 +39,9 @@ CLI::Validator at_least(int least) {
   return {problem, "", "at least"};
 }
 
-/// The options that are added next stand under this heading of the help text.
 void begin_group(CLI::App& app, const char* heading) { app.option_defaults()->group(heading); }
+
+namespace {
 
 void add_cache_options(CLI::App& app, RunOptions& run) {
   begin_group(app, kCacheOptions);
@@ -64,6 +70,8 @@ void add_cache_options(CLI::App& app, RunOptions& run) {
       ->type_name("N");
 }
 
+}  // namespace
+
 void add_run_options(CLI::App& app, RunOptions& run) {
   app.add_option("model,-m,--model", run.model, "Model file (GGUF)")->type_name("MODEL");
   add_cache_options(app, run);
@@ -87,6 +95,8 @@ void add_run_options(CLI::App& app, RunOptions& run) {
       ->type_name("FILE");
 }
 
+namespace {
+
 void add_task_options(CLI::App& app, Options& options, bool& info) {
   begin_group(app, kTaskOptions);
   app.add_option("--ppl,--perplexity", options.ppl.text,
@@ -103,7 +113,9 @@ void add_task_options(CLI::App& app, Options& options, bool& info) {
   app.add_flag("--info", info, "Print what is in the model file");
 }
 
-void add_ppl_options(CLI::App& app, PplOptions& ppl) {
+}  // namespace
+
+void add_protocol_options(CLI::App& app, PplOptions& ppl) {
   begin_group(app, kPplOptions);
   app.add_option("--protocol", ppl.protocol, "context, llamacpp or strided")->type_name("NAME");
   app.add_option("--stride", ppl.stride, "Tokens a window advances (--protocol strided)")
@@ -113,7 +125,10 @@ void add_ppl_options(CLI::App& app, PplOptions& ppl) {
       ->check(at_least(1))
       ->type_name("N");
   app.add_flag("--allow-longer", ppl.allow_longer, "Allow -c beyond the model's context length");
+  app.add_flag("--losses", ppl.losses, "Put each token's loss into the record (--json)");
 }
+
+namespace {
 
 void add_generate_options(CLI::App& app, GenerateOptions& generate) {
   begin_group(app, kGenerateOptions);
@@ -174,11 +189,14 @@ void add_bench(CLI::App& app, RunOptions& run, BenchArguments& bench) {
 Command command_of(const CLI::App& app, const Options& options, bool info) {
   if (app.got_subcommand("types")) return Command::kTypes;
   if (app.got_subcommand("tokenize")) return Command::kTokenize;
+  if (app.got_subcommand("plan")) return Command::kPlan;
+  if (app.got_subcommand("check")) return Command::kCheck;
   const bool bench = app.got_subcommand("bench");
   if (options.run.model.empty()) {
     throw Error(ErrorKind::kUsage, "no model given; try: quant model.gguf --ppl text.txt");
   }
   if (bench) return Command::kBench;
+  if (app.got_subcommand("compare")) return Command::kCompare;
   const bool generate = options.generate.prompt.has_value() ||
                         (!options.generate.prompt_file.empty() && !options.ppl.requested);
   if (static_cast<int>(info) + static_cast<int>(options.ppl.requested) +
@@ -207,13 +225,16 @@ Options parse_options(int argc, const char* const* argv) {
   add_task_options(app, options, info);
   begin_group(app, kOtherOptions);
   add_run_options(app, options.run);
-  add_ppl_options(app, options.ppl);
+  add_protocol_options(app, options.ppl);
   add_generate_options(app, options.generate);
   begin_group(app, kOtherOptions);
   CLI::App* types = app.add_subcommand("types", "List the KV formats");
   types->add_flag("--json", options.types_json, "Print as JSON");
   add_tokenize(app, options.tokenize);
   add_bench(app, options.run, options.bench);
+  add_compare(app, options.run, options.ppl, options.compare);
+  add_check(app, options.run, options.check);
+  add_plan(app, options.run, options.plan);
 
   const std::vector<std::string> arguments = arguments_of(argc, argv);
   const auto used = [&app]() -> const CLI::App& {
@@ -240,11 +261,9 @@ Options parse_options(int argc, const char* const* argv) {
   return options;
 }
 
-SessionOptions session_options(const RunOptions& run, MathMode default_math) {
+SessionOptions machine_options(const RunOptions& run, MathMode default_math) {
   const int cpus = available_cpus();
   SessionOptions session;
-  session.kv.key = {parse_kv_type(run.key_type), run.key_window, run.key_sink};
-  session.kv.value = {parse_kv_type(run.value_type), run.value_window, run.value_sink};
   session.batch = run.batch;
   session.threads = run.threads == 0 ? cpus : run.threads;
   if (session.threads > cpus) {
@@ -254,6 +273,14 @@ SessionOptions session_options(const RunOptions& run, MathMode default_math) {
   }
   session.math = run.math.empty() ? default_math : parse_math_mode(run.math);
   if (!run.isa.empty()) session.isa = parse_isa(run.isa);
+  return session;
+}
+
+SessionOptions session_options(const RunOptions& run, MathMode default_math) {
+  const KvSide key{parse_kv_type(run.key_type), run.key_window, run.key_sink};
+  const KvSide value{parse_kv_type(run.value_type), run.value_window, run.value_sink};
+  SessionOptions session = machine_options(run, default_math);
+  session.kv = {key, value};
   return session;
 }
 

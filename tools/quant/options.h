@@ -40,6 +40,7 @@ struct PplOptions {
   int stride = 0;
   int chunks = 0;
   bool allow_longer = false;
+  bool losses = false;  ///< each token's loss goes into the record
 };
 
 struct GenerateOptions {
@@ -66,7 +67,42 @@ struct BenchArguments {
   bool markdown = false;
 };
 
-enum class Command { kHelp, kPerplexity, kGenerate, kInfo, kTypes, kTokenize, kBench };
+struct CompareArguments {
+  std::vector<std::string> texts;
+  double margin_percent = 0.5;
+  std::string positions;  ///< CSV file, "" = none
+};
+
+struct CheckArguments {
+  std::string baseline;
+  std::vector<std::string> texts;  ///< empty = the baseline's
+  std::string tolerance = "relative";
+  double percent = 0.1;
+  bool update = false;
+  std::string junit;
+  std::string summary;
+};
+
+struct PlanArguments {
+  std::string shape;
+  std::optional<std::size_t> ram;
+  std::optional<std::size_t> weights;
+  std::string quality;
+  bool configurations_given = false;
+};
+
+enum class Command {
+  kHelp,
+  kPerplexity,
+  kGenerate,
+  kInfo,
+  kTypes,
+  kTokenize,
+  kBench,
+  kCompare,
+  kCheck,
+  kPlan
+};
 
 struct Options {
   Command command = Command::kHelp;
@@ -75,13 +111,18 @@ struct Options {
   GenerateOptions generate;
   TokenizeOptions tokenize;
   BenchArguments bench;
+  CompareArguments compare;
+  CheckArguments check;
+  PlanArguments plan;
   bool types_json = false;
 };
 
 /// Parses the command line. Prints help or version itself and gives kHelp. Throws Error(kUsage).
 Options parse_options(int argc, const char* const* argv);
 
-/// Session options of a run: checks types, threads and ISA, and says on stderr what was capped.
+/// Threads, batch, math and ISA of a run, checked; says on stderr what was capped.
+SessionOptions machine_options(const RunOptions& run, MathMode default_math);
+/// The same with the run's one KV format.
 SessionOptions session_options(const RunOptions& run, MathMode default_math);
 
 }  // namespace quant::tool

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "files.h"
+#include "quant/error.h"
 #include "quant/version.h"
 
 namespace quant::tool {
@@ -18,32 +19,53 @@ std::size_t peak_rss_bytes() {
   return static_cast<std::size_t>(usage.ru_maxrss) * 1024;
 }
 
-Json configuration_record(const Session& session, const RunOptions& run) {
-  const SessionOptions& options = session.options();
-  const CacheMemory memory = session.cache_memory();
-  Json record{{"schema_version", 1},
-              {"version", version()},
-              {"compiler", compiler()},
-              {"cpu", cpu_name()},
-              {"isa", isa_name(options.isa)},
-              {"math", math_mode_name(options.math)},
-              {"threads", options.threads},
-              {"threads_requested", run.threads},
-              {"batch", options.batch},
-              {"model_path", run.model},
-              {"model_sha256", sha256_of_files(session.model().paths())},
-              {"architecture", session.model().config().architecture},
-              {"key_type", kv_format_info(options.kv.key.type).name},
-              {"value_type", kv_format_info(options.kv.value.type).name},
-              {"key_window", options.kv.key.window},
-              {"value_window", options.kv.value.window},
-              {"sink", options.kv.key.sink},
-              {"key_bits", memory.key_bits},
-              {"value_bits", memory.value_bits},
-              {"kv_bytes", memory.allocated},
-              {"kv_bytes_formula", memory.formula},
-              {"kv_positions", memory.positions}};
-  if (!session.rope_factors().empty()) record["rope_factors"] = session.rope_factors();
+Json machine_record(const Model& model, const SessionOptions& options, const RunOptions& run) {
+  return {{"schema_version", 1},
+          {"version", version()},
+          {"compiler", compiler()},
+          {"cpu", cpu_name()},
+          {"isa", isa_name(options.isa)},
+          {"math", math_mode_name(options.math)},
+          {"threads", options.threads},
+          {"threads_requested", run.threads},
+          {"batch", options.batch},
+          {"model_path", run.model},
+          {"model_sha256", sha256_of_files(model.paths())},
+          {"architecture", model.config().architecture}};
+}
+
+Json spec_record(const KvSpec& spec) {
+  return {{"key_type", kv_format_info(spec.key.type).name},
+          {"value_type", kv_format_info(spec.value.type).name},
+          {"key_window", spec.key.window},
+          {"value_window", spec.value.window},
+          {"sink", spec.key.sink}};
+}
+
+Json memory_record(const CacheMemory& memory) {
+  return {{"key_bits", memory.key_bits},
+          {"value_bits", memory.value_bits},
+          {"kv_bytes", memory.allocated},
+          {"kv_bytes_formula", memory.formula},
+          {"kv_positions", memory.positions}};
+}
+
+std::string tokens_sha256(std::span<const Token> tokens) {
+  return sha256_of({reinterpret_cast<const char*>(tokens.data()), tokens.size_bytes()});
+}
+
+Json text_record(const EvalPlan& plan, const std::string& text, const std::string& text_path,
+                 std::span<const Token> tokens) {
+  Json record{{"text_path", text_path},
+              {"text_sha256", sha256_of(text)},
+              {"tokens_sha256", tokens_sha256(tokens)},
+              {"protocol", protocol_name(plan.protocol)},
+              {"context", plan.context},
+              {"contexts", plan.windows.size()},
+              {"text_tokens", plan.text_tokens},
+              {"dropped_tokens", plan.dropped_tokens}};
+  if (plan.stride > 0) record["stride"] = plan.stride;
+  if (plan.chunks > 0) record["chunks"] = plan.chunks;
   return record;
 }
 
@@ -59,26 +81,12 @@ const char* reason_of_nulls(const PerplexityResult& result) {
 
 }  // namespace
 
-Json perplexity_record(const Session& session, const RunOptions& run, const EvalPlan& plan,
-                       const PerplexityResult& result, const std::string& text,
-                       const std::string& text_path, std::span<const Token> tokens) {
-  const ModelConfig& config = session.model().config();
-  const KvSpec& kv = session.options().kv;
-  const Fp32Share keys = fp32_share(config, kv.key, plan);
-  const Fp32Share values = fp32_share(config, kv.value, plan);
-  const std::string_view token_bytes(reinterpret_cast<const char*>(tokens.data()),
-                                     tokens.size_bytes());
-  Json record = configuration_record(session, run);
-  record["text_path"] = text_path;
-  record["text_sha256"] = sha256_of(text);
-  record["tokens_sha256"] = sha256_of(token_bytes);
-  record["protocol"] = protocol_name(plan.protocol);
-  record["context"] = plan.context;
-  record["contexts"] = plan.windows.size();
-  record["text_tokens"] = plan.text_tokens;
-  record["dropped_tokens"] = plan.dropped_tokens;
-  record["scored_tokens"] = result.scored_tokens;
-  record["perplexity"] = number_or_null(result.perplexity);
+Json result_record(const ModelConfig& config, const KvSpec& spec, const EvalPlan& plan,
+                   const PerplexityResult& result, bool with_losses) {
+  const Fp32Share keys = fp32_share(config, spec.key, plan);
+  const Fp32Share values = fp32_share(config, spec.value, plan);
+  Json record{{"scored_tokens", result.scored_tokens},
+              {"perplexity", number_or_null(result.perplexity)}};
   if (const char* reason = reason_of_nulls(result)) record["reason"] = reason;
   record["mean_nll"] = number_or_null(result.mean_nll);
   record["standard_error"] = number_or_null(result.standard_error);
@@ -90,6 +98,38 @@ Json perplexity_record(const Session& session, const RunOptions& run, const Eval
   record["seconds"] = result.seconds;
   record["tokens_per_second"] = static_cast<double>(plan.run_tokens()) / result.seconds;
   record["peak_rss_bytes"] = peak_rss_bytes();
+  if (with_losses) {
+    for (const TokenLoss& loss : result.losses) record["losses"].push_back(loss.nll);
+  }
+  return record;
+}
+
+Json configuration_record(const Session& session, const RunOptions& run) {
+  Json record = machine_record(session.model(), session.options(), run);
+  record.update(spec_record(session.options().kv));
+  record.update(memory_record(session.cache_memory()));
+  if (!session.rope_factors().empty()) record["rope_factors"] = session.rope_factors();
+  return record;
+}
+
+Json perplexity_record(const Session& session, const RunOptions& run, const EvalPlan& plan,
+                       const PerplexityResult& result, const std::string& text,
+                       const std::string& text_path, std::span<const Token> tokens,
+                       bool with_losses) {
+  Json record = configuration_record(session, run);
+  record.update(text_record(plan, text, text_path, tokens));
+  record.update(
+      result_record(session.model().config(), session.options().kv, plan, result, with_losses));
+  return record;
+}
+
+Json read_record(const std::string& path) {
+  const Json record = Json::parse(read_text(path), nullptr, false);
+  if (!record.is_object() || record.value("schema_version", Json(0)) != 1) {
+    throw Error(
+        ErrorKind::kUsage,
+        fmt::format("{}: not a record of schema version 1, as --json -o FILE writes", path));
+  }
   return record;
 }
 

@@ -1,0 +1,116 @@
+// Options of compare, check and plan.
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "option_parts.h"
+#include "option_scope.h"
+#include "quant/error.h"
+
+namespace quant::tool {
+namespace {
+
+CLI::App& add_command(CLI::App& app, const std::string& name, const std::string& description) {
+  CLI::App* sub = app.add_subcommand(name, description);
+  sub->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  return *sub;
+}
+
+/// "8GiB", "8G", "8GB", "512MiB", "1.5GiB", "123456": powers of 1024, as memory is sold.
+std::size_t parse_bytes(const std::string& text) {
+  double number = 0.0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string unit(end, text.data() + text.size());
+  constexpr std::string_view kUnits = "KMGT";
+  double factor = 1.0;
+  bool known = unit.empty() || unit == "B";
+  for (std::size_t i = 0; i < kUnits.size(); ++i) {
+    const std::string letter(1, kUnits[i]);
+    if (unit != letter && unit != letter + "B" && unit != letter + "iB") continue;
+    known = true;
+    for (std::size_t power = 0; power <= i; ++power) factor *= 1024.0;
+  }
+  const double bytes = number * factor;
+  if (error != std::errc() || !known || !(bytes >= 0.0) || bytes > 1e18) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("'{}' is not an amount of memory; write it like 8GiB", text));
+  }
+  return static_cast<std::size_t>(bytes);
+}
+
+void add_bytes(CLI::App& app, const std::string& name, std::optional<std::size_t>& bytes,
+               const std::string& description) {
+  app.add_option_function<std::string>(
+         name, [&bytes](const std::string& text) { bytes = parse_bytes(text); }, description)
+      ->type_name("BYTES");
+}
+
+}  // namespace
+
+void add_compare(CLI::App& app, RunOptions& run, PplOptions& ppl, CompareArguments& compare) {
+  CLI::App& sub = add_command(app, "compare", "Measure KV formats side by side on the same tokens");
+  add_run_options(sub, run);
+  begin_group(sub, kTaskOptions);
+  sub.get_option("-k")->description(
+      "Configurations: K/V@window=N:k-window=N:v-window=N:sink=N, separated by commas");
+  sub.add_option("--ppl", compare.texts, "Texts to measure on (- for standard input)")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->required()
+      ->type_name("FILE");
+  add_protocol_options(sub, ppl);
+  begin_group(sub, kTaskOptions);
+  sub.add_option("--margin", compare.margin_percent,
+                 "Perplexities within this many percent are equivalent")
+      ->check(CLI::PositiveNumber)
+      ->type_name("PERCENT");
+  sub.add_option("--positions", compare.positions,
+                 "Write loss, difference and divergence by position to a CSV file")
+      ->type_name("FILE");
+}
+
+void add_check(CLI::App& app, RunOptions& run, CheckArguments& check) {
+  CLI::App& sub = add_command(app, "check", "Repeat a measurement and compare it with its record");
+  sub.add_option("baseline", check.baseline, "What --ppl or compare wrote with --json -o")
+      ->required()
+      ->type_name("BASELINE");
+  sub.add_option("-m,--model", run.model, "Model file (default: the baseline's)")
+      ->type_name("MODEL");
+  sub.add_option("--ppl", check.texts, "Texts (default: the baseline's)")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->type_name("FILE");
+  sub.add_option("--tolerance", check.tolerance,
+                 "exact, relative, or interval (needs a baseline with --losses)")
+      ->type_name("NAME");
+  sub.add_option("--percent", check.percent,
+                 "How much worse a perplexity may be (--tolerance relative)")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("PERCENT");
+  sub.add_flag("--update", check.update, "Write what is measured now as the baseline");
+  sub.add_option("--junit", check.junit, "Write a JUnit XML file")->type_name("FILE");
+  sub.add_option("--summary", check.summary, "Append to a GitHub step summary")->type_name("FILE");
+  sub.add_option("-j,-t,--threads", run.threads, "Threads (default: all CPUs)")
+      ->check(at_least(1))
+      ->type_name("THREADS");
+  sub.add_option("--isa", run.isa, "Force an instruction set: scalar, avx2, avx512, neon")
+      ->type_name("ISA");
+  sub.add_flag("--json", run.json, "Print the result as JSON");
+  sub.add_option("-o,--output", run.output, "Write the result to a file instead")
+      ->type_name("FILE");
+}
+
+void add_plan(CLI::App& app, RunOptions& run, PlanArguments& plan) {
+  CLI::App& sub = add_command(app, "plan", "Memory and longest context of each KV format");
+  add_run_options(sub, run);
+  begin_group(sub, kTaskOptions);
+  sub.add_option("--shape", plan.shape, "A published model's shape instead of a file")
+      ->type_name("NAME");
+  sub.get_option("-k")
+      ->description("Configurations as in compare (default: the published table's)")
+      ->each([&plan](const std::string&) { plan.configurations_given = true; });
+  add_bytes(sub, "--ram", plan.ram, "Memory to plan for (default: this machine's)");
+  add_bytes(sub, "--weights", plan.weights, "Memory of the weights (default: the file's tensors)");
+  sub.add_option("--quality", plan.quality, "What compare --json -o wrote, for the quality columns")
+      ->type_name("FILE");
+}
+
+}  // namespace quant::tool

@@ -1,0 +1,63 @@
+#include "measure.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "console.h"
+#include "files.h"
+#include "quant/error.h"
+
+namespace quant::tool {
+
+std::string text_of(const std::string& path, Protocol protocol) {
+  std::string text = read_text(path);
+  if (protocol == Protocol::kLlamaCpp && text.ends_with('\n')) text.pop_back();
+  if (text.empty()) {
+    throw Error(ErrorKind::kUsage, fmt::format("{}: the text is empty",
+                                               path == "-" ? "standard input" : path.c_str()));
+  }
+  return text;
+}
+
+PlanOptions plan_options(const RunOptions& run, const PplOptions& ppl) {
+  return {.protocol = parse_protocol(ppl.protocol),
+          .context = run.context,
+          .stride = ppl.stride,
+          .chunks = ppl.chunks,
+          .allow_longer = ppl.allow_longer};
+}
+
+PlannedText plan_text(const Model& model, const std::string& path, const PlanOptions& wanted) {
+  PlannedText planned{path, text_of(path, wanted.protocol), {}, {}};
+  planned.tokens = model.tokenizer().encode(planned.text);
+  planned.plan = plan_evaluation(model, planned.tokens, wanted);
+  if (planned.plan.dropped_tokens > 0) {
+    note(fmt::format("{} of {} tokens of the text are not used", planned.plan.dropped_tokens,
+                     planned.plan.text_tokens));
+  }
+  return planned;
+}
+
+SessionOptions options_for(const EvalPlan& plan, SessionOptions options) {
+  options.context = plan.session_context;
+  options.reserve = plan.context;
+  options.batch = std::min(options.batch, plan.context);
+  return options;
+}
+
+Measurement measure_text(const RunOptions& run, const PplOptions& ppl, const std::string& path,
+                         const Progress& progress) {
+  const PlanOptions wanted = plan_options(run, ppl);
+  const SessionOptions options = session_options(run, MathMode::kExact);
+  const auto model = Model::load(run.model, {.threads = options.threads});
+  PlannedText text = plan_text(*model, path, wanted);
+  Session session(model, options_for(text.plan, options));
+  PerplexityResult result = measure_perplexity(session, text.plan, progress);
+  Json record =
+      perplexity_record(session, run, text.plan, result, text.text, path, text.tokens, ppl.losses);
+  return {std::move(text.plan), std::move(result), std::move(record)};
+}
+
+}  // namespace quant::tool

@@ -1,0 +1,44 @@
+// One text under one configuration, as --ppl, compare and check share it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "options.h"
+#include "quant/model.h"
+#include "quant/perplexity.h"
+#include "record.h"
+
+namespace quant::tool {
+
+/// A text as a protocol reads it: llama-perplexity drops one newline at the end of a file.
+/// Throws Error(kUsage) if nothing is left, Error(kIo).
+std::string text_of(const std::string& path, Protocol protocol);
+/// Throws Error(kUsage).
+PlanOptions plan_options(const RunOptions& run, const PplOptions& ppl);
+
+struct Measurement {
+  EvalPlan plan;
+  PerplexityResult result;
+  Json record;
+};
+
+/// Says on stderr how much of the text is left out. A perplexity beyond what a number can hold is
+/// null in the record.
+Measurement measure_text(const RunOptions& run, const PplOptions& ppl, const std::string& path,
+                         const Progress& progress);
+
+/// A text that was read, tokenized and divided into windows.
+struct PlannedText {
+  std::string path;
+  std::string text;
+  std::vector<Token> tokens;
+  EvalPlan plan;
+};
+/// Says on stderr how much of the text is left out.
+PlannedText plan_text(const Model& model, const std::string& path, const PlanOptions& wanted);
+/// The session's options for a plan.
+SessionOptions options_for(const EvalPlan& plan, SessionOptions options);
+
+}  // namespace quant::tool

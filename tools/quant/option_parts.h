@@ -1,0 +1,21 @@
+// Groups of options that several commands share, and the options of the larger commands.
+#pragma once
+
+#include "options.h"
+
+namespace quant::tool {
+
+/// Accepts whole numbers from `least` on.
+CLI::Validator at_least(int least);
+/// The options that are added next stand under this heading of the help text.
+void begin_group(CLI::App& app, const char* heading);
+/// Model, KV format, context, threads, output.
+void add_run_options(CLI::App& app, RunOptions& run);
+/// --protocol and what belongs to it, without the text.
+void add_protocol_options(CLI::App& app, PplOptions& ppl);
+
+void add_compare(CLI::App& app, RunOptions& run, PplOptions& ppl, CompareArguments& compare);
+void add_check(CLI::App& app, RunOptions& run, CheckArguments& check);
+void add_plan(CLI::App& app, RunOptions& run, PlanArguments& plan);
+
+}  // namespace quant::tool

@@ -1,0 +1,179 @@
+// quant plan: what fits into memory, before anything is run.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "commands.h"
+#include "configurations.h"
+#include "files.h"
+#include "quant/cpu.h"
+#include "quant/error.h"
+#include "quant/memory.h"
+#include "record.h"
+
+namespace quant::tool {
+namespace {
+
+constexpr std::int64_t kContexts[] = {4096, 16384, 32768, 65536, 131072};
+/// The published table's rows, corrected, and the formats beside them.
+constexpr const char* kPublished =
+    "fp32/fp32,fp16/fp16,turbo_kv_4b/fp16,turbo_kv_4b/fp16@k-window=128,uniform_2b/fp16,"
+    "uniform_2b/fp16@k-window=128,uniform_2b/fp16@k-window=256,uniform_2b/fp16@k-window=512,"
+    "turbo_kv_4b/turbo_kv_4b,turbo_kv_4b/turbo_kv_4b@window=128:sink=4";
+constexpr double kKiB = 1024.0;
+constexpr double kGiB = kKiB * kKiB * kKiB;
+
+/// What is planned for.
+struct Machine {
+  ModelConfig config;
+  std::string name;
+  std::size_t ram;
+  std::size_t weights;
+  int batch;
+  int threads;
+};
+
+std::string size_text(double bytes) {
+  return bytes < kGiB ? fmt::format("{:.1f} MiB", bytes / (kKiB * kKiB))
+                      : fmt::format("{:.2f} GiB", bytes / kGiB);
+}
+
+Machine machine_of(const RunOptions& run, const PlanArguments& plan) {
+  if (run.model.empty() == plan.shape.empty()) {
+    throw Error(ErrorKind::kUsage,
+                "plan needs a model file or --shape NAME, and not both: quant plan model.gguf "
+                "--ram 8GiB");
+  }
+  Machine machine{.config = {},
+                  .name = plan.shape,
+                  .ram = plan.ram.value_or(usable_memory()),
+                  .weights = plan.weights.value_or(0),
+                  .batch = run.batch,
+                  .threads = machine_options(run, MathMode::kFast).threads};
+  if (!plan.shape.empty()) {
+    machine.config = shape_config(plan.shape);
+    return machine;
+  }
+  const auto model = Model::load(run.model, {.pack_weights = false});
+  machine.config = model->config();
+  machine.name = run.model;
+  machine.weights = plan.weights.value_or(static_cast<std::size_t>(model->weight_bytes()));
+  return machine;
+}
+
+/// The measured record of a configuration, or null.
+Json quality_of(const Json& measured, const KvSpec& spec) {
+  if (measured.is_null()) return nullptr;
+  const Json wanted = spec_record(spec);
+  const auto matches = [&](const Json& record) {
+    return std::ranges::all_of(wanted.items(), [&](const auto& item) {
+      return record.contains(item.key()) && record[item.key()] == item.value();
+    });
+  };
+  if (!measured.contains("baseline")) return matches(measured) ? measured : Json(nullptr);
+  if (matches(measured["baseline"])) return measured["baseline"];
+  for (const Json& row : measured["rows"]) {
+    if (matches(row)) return row;
+  }
+  return nullptr;
+}
+
+Json plan_row(const Machine& machine, const KvSpec& spec, const Json& measured) {
+  Json row{{"configuration", kv_spec_text(spec)}};
+  row.update(spec_record(spec));
+  row["kv_bytes"] = Json::object();
+  for (const std::int64_t positions : kContexts) {
+    row["kv_bytes"][std::to_string(positions)] =
+        cache_bytes(machine.config, spec, machine.batch, positions);
+  }
+  const std::size_t room = machine.ram - std::min(machine.ram, machine.weights);
+  row["longest_context"] =
+      longest_context(machine.config, spec, machine.batch, machine.threads, room);
+  const Json quality = quality_of(measured, spec);
+  for (const char* name : {"perplexity", "delta_nll", "verdict", "kl_mean"}) {
+    if (quality.contains(name)) row[name] = quality[name];
+  }
+  return row;
+}
+
+Json plan_record(const Machine& machine, const std::vector<KvSpec>& specs, const Json& measured) {
+  const ModelConfig& config = machine.config;
+  Json record{
+      {"schema_version", 1},
+      {"model", machine.name},
+      {"n_layers", config.n_layers},
+      {"n_kv_heads", config.n_kv_heads},
+      {"key_dim", config.key_dim},
+      {"value_dim", config.value_dim},
+      {"context_length", config.context_length},
+      {"ram_bytes", machine.ram},
+      {"weight_bytes", machine.weights},
+      {"working_bytes_4096", working_bytes(config, machine.batch, machine.threads, kContexts[0])},
+      {"batch", machine.batch},
+      {"threads", machine.threads},
+      {"rows", Json::array()}};
+  for (const KvSpec& spec : specs) {
+    record["rows"].push_back(plan_row(machine, spec, measured));
+  }
+  return record;
+}
+
+std::string quality_cells(const Json& row) {
+  std::string delta = "-";
+  if (row.contains("delta_nll") && row["delta_nll"].is_number()) {
+    delta = fmt::format("{:+.2f} %", 100.0 * std::expm1(row["delta_nll"].get<double>()));
+  }
+  const bool has_kl = row.contains("kl_mean") && row["kl_mean"].is_number();
+  return fmt::format(" {} | {} | {} |", delta, row.value("verdict", "-"),
+                     has_kl ? fmt::format("{:.5f}", row["kl_mean"].get<double>()) : "-");
+}
+
+std::string report(const Json& r, bool quality) {
+  const std::int64_t trained = r["context_length"].get<std::int64_t>();
+  std::string out = fmt::format(
+      "{}: {} layers, {} KV heads of {} (values {}), trained for {} tokens\n"
+      "{} of memory, {} of weights{}, {} of working memory at 4096 tokens (batch {}, {} "
+      "threads)\n\n",
+      r["model"].get<std::string>(), r["n_layers"].get<int>(), r["n_kv_heads"].get<int>(),
+      r["key_dim"].get<int>(), r["value_dim"].get<int>(), trained,
+      size_text(r["ram_bytes"].get<double>()), size_text(r["weight_bytes"].get<double>()),
+      r["weight_bytes"] == 0 ? " (a shape has none: --weights)" : "",
+      size_text(r["working_bytes_4096"].get<double>()), r["batch"].get<int>(),
+      r["threads"].get<int>());
+  out += "| keys/values | longest context |";
+  std::string line = "|---|---|";
+  for (const std::int64_t positions : kContexts) {
+    out += fmt::format(" {}K |", positions / 1024);
+    line += "---|";
+  }
+  if (quality) {
+    out += " Δ PPL | verdict | mean KL |";
+    line += "---|---|---|";
+  }
+  out += "\n" + line + "\n";
+  for (const Json& row : r["rows"]) {
+    const std::int64_t longest = row["longest_context"].get<std::int64_t>();
+    out += fmt::format("| {} | {}{} |", row["configuration"].get<std::string>(), longest,
+                       longest > trained ? "*" : "");
+    for (const auto& [positions, bytes] : row["kv_bytes"].items()) {
+      out += fmt::format(" {} |", size_text(bytes.get<double>()));
+    }
+    out += (quality ? quality_cells(row) : "") + "\n";
+  }
+  return out + "\n* more than the model was trained for\n";
+}
+
+}  // namespace
+
+void run_plan(const RunOptions& run, const PlanArguments& plan) {
+  RunOptions chosen = run;
+  if (!plan.configurations_given) chosen.key_type = kPublished;
+  const std::vector<KvSpec> specs = configurations(chosen);
+  const Machine machine = machine_of(run, plan);
+  const Json measured = plan.quality.empty() ? Json(nullptr) : read_record(plan.quality);
+  const Json record = plan_record(machine, specs, measured);
+  emit(run, run.json ? to_text(record) : report(record, !plan.quality.empty()));
+}
+
+}  // namespace quant::tool
