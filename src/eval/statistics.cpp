@@ -55,4 +55,13 @@ double block_standard_error(std::span<const double> values) {
   return std::sqrt(squares / static_cast<double>(means.size() - 1));
 }
 
+double quantile(std::span<const double> ascending, double share) noexcept {
+  if (ascending.empty()) return 0.0;
+  const double rank = share * static_cast<double>(ascending.size() - 1);
+  const std::size_t below = static_cast<std::size_t>(rank);
+  const std::size_t above = std::min(below + 1, ascending.size() - 1);
+  const double part = rank - static_cast<double>(below);
+  return ascending[below] + part * (ascending[above] - ascending[below]);
+}
+
 }  // namespace quant

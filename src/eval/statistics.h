@@ -14,6 +14,10 @@ double standard_error(std::span<const double> values) noexcept;
 /// blocks of 64 consecutive values (Künsch 1989). NaN for fewer than two blocks.
 double block_standard_error(std::span<const double> values);
 
+/// Quantile of ascending values, linear between neighbours (type 7 of Hyndman and Fan, NumPy's
+/// default); 0 for no values.
+double quantile(std::span<const double> ascending, double share) noexcept;
+
 inline constexpr std::size_t kLossBlock = 64;
 
 }  // namespace quant
