@@ -10,6 +10,8 @@ void run_generate(const RunOptions& run, const GenerateOptions& generate);
 void run_info(const RunOptions& run);
 void run_types(bool json);
 void run_bench(const RunOptions& run, const BenchArguments& bench);
+void run_sweep(const SweepArguments& arguments);
+void run_report(const RunOptions& run, const ReportArguments& report);
 void run_tokenize(const TokenizeOptions& options);
 
 }  // namespace quant::tool

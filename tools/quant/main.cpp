@@ -29,6 +29,10 @@ void run(const Options& options) {
       return run_types(options.types_json);
     case Command::kBench:
       return run_bench(options.run, options.bench);
+    case Command::kSweep:
+      return run_sweep(options.sweep);
+    case Command::kReport:
+      return run_report(options.run, options.report);
     case Command::kTokenize:
       return run_tokenize(options.tokenize);
   }

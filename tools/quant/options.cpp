@@ -37,6 +37,14 @@ CLI::Validator at_least(int least) {
 /// The options that are added next stand under this heading of the help text.
 void begin_group(CLI::App& app, const char* heading) { app.option_defaults()->group(heading); }
 
+void add_machine_options(CLI::App& app, int& threads, std::string& isa) {
+  app.add_option("-j,-t,--threads", threads, "Threads (default: all CPUs)")
+      ->check(at_least(1))
+      ->type_name("THREADS");
+  app.add_option("--isa", isa, "Force an instruction set: scalar, avx2, avx512, neon")
+      ->type_name("ISA");
+}
+
 void add_cache_options(CLI::App& app, RunOptions& run) {
   begin_group(app, kCacheOptions);
   app.add_option("-k,--k-type,--cache-type-k", run.key_type,
@@ -71,16 +79,12 @@ void add_run_options(CLI::App& app, RunOptions& run) {
   app.add_option("-c,--ctx-size", run.context, "Context length in tokens")
       ->check(at_least(1))
       ->type_name("CTX");
-  app.add_option("-j,-t,--threads", run.threads, "Threads (default: all CPUs)")
-      ->check(at_least(1))
-      ->type_name("THREADS");
+  add_machine_options(app, run.threads, run.isa);
   app.add_option("-b,--batch-size", run.batch, "Tokens that go through the layers together")
       ->check(at_least(1))
       ->type_name("BATCH");
   app.add_option("--math", run.math, "exact (FP32 activations) or fast (int8 activations)")
       ->type_name("MODE");
-  app.add_option("--isa", run.isa, "Force an instruction set: scalar, avx2, avx512, neon")
-      ->type_name("ISA");
   begin_group(app, kResultOptions);
   app.add_flag("--json", run.json, "Print results as JSON");
   app.add_option("-o,--output", run.output, "Write the result to a file instead")
@@ -111,6 +115,9 @@ void add_ppl_options(CLI::App& app, PplOptions& ppl) {
       ->type_name("N");
   app.add_option("--chunks", ppl.chunks, "At most N contexts of the text")
       ->check(at_least(1))
+      ->type_name("N");
+  app.add_option("--offset", ppl.offset, "Leave out the first N tokens of the text")
+      ->check(at_least(0))
       ->type_name("N");
   app.add_flag("--allow-longer", ppl.allow_longer, "Allow -c beyond the model's context length");
 }
@@ -171,9 +178,55 @@ void add_bench(CLI::App& app, RunOptions& run, BenchArguments& bench) {
   sub->add_flag("--md", bench.markdown, "Print as a Markdown table")->excludes(csv)->excludes(json);
 }
 
+void add_sweep(CLI::App& app, SweepArguments& sweep) {
+  CLI::App* sub = app.add_subcommand("sweep", "Measure every cell of a grid; resumes where it was");
+  sub->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  sub->add_option("grid", sweep.grid, "What to measure (TOML, see docs/sweeps.md)")
+      ->required()
+      ->type_name("GRID.toml");
+  sub->add_option("-o,--output", sweep.directory, "Folder of the cells")
+      ->required()
+      ->type_name("DIR");
+  CLI::Option* list = sub->add_flag("--list", sweep.list, "List the cells, measure nothing");
+  sub->add_option("--cell", sweep.cell, "Measure this cell alone")
+      ->excludes(list)
+      ->type_name("KEY");
+  add_machine_options(*sub, sweep.threads, sweep.isa);
+  sub->add_flag("--json", sweep.json, "Print as JSON");
+}
+
+void add_report(CLI::App& app, RunOptions& run, ReportArguments& report) {
+  CLI::App* sub = app.add_subcommand("report", "Tables and pictures of a sweep");
+  sub->add_option("directory", report.directory, "Folder of the sweep")
+      ->required()
+      ->type_name("DIR");
+  const std::pair<const char*, ReportForm> forms[] = {
+      {"--md", ReportForm::kMarkdown}, {"--csv", ReportForm::kCsv},
+      {"--latex", ReportForm::kLatex}, {"--json", ReportForm::kJson},
+      {"--html", ReportForm::kHtml},   {"--svg", ReportForm::kSvg}};
+  const char* const meanings[] = {
+      "Markdown tables (the default)",   "One table for spreadsheets", "LaTeX tables", "JSON",
+      "A page with tables and pictures", "The pictures alone"};
+  std::vector<CLI::Option*> flags;
+  for (std::size_t i = 0; i < std::size(forms); ++i) {
+    const ReportForm form = forms[i].second;
+    CLI::Option* flag = sub->add_flag_callback(
+        forms[i].first, [&report, form] { report.form = form; }, meanings[i]);
+    for (CLI::Option* other : flags) flag->excludes(other);
+    flags.push_back(flag);
+  }
+  sub->add_option("--margin", report.margin, "Differences up to M % count as equivalent")
+      ->check(CLI::PositiveNumber)
+      ->type_name("M");
+  sub->add_option("-o,--output", run.output, "Write the result to a file instead")
+      ->type_name("FILE");
+}
+
 Command command_of(const CLI::App& app, const Options& options, bool info) {
   if (app.got_subcommand("types")) return Command::kTypes;
   if (app.got_subcommand("tokenize")) return Command::kTokenize;
+  if (app.got_subcommand("sweep")) return Command::kSweep;
+  if (app.got_subcommand("report")) return Command::kReport;
   const bool bench = app.got_subcommand("bench");
   if (options.run.model.empty()) {
     throw Error(ErrorKind::kUsage, "no model given; try: quant model.gguf --ppl text.txt");
@@ -214,6 +267,8 @@ Options parse_options(int argc, const char* const* argv) {
   types->add_flag("--json", options.types_json, "Print as JSON");
   add_tokenize(app, options.tokenize);
   add_bench(app, options.run, options.bench);
+  add_sweep(app, options.sweep);
+  add_report(app, options.run, options.report);
 
   const std::vector<std::string> arguments = arguments_of(argc, argv);
   const auto used = [&app]() -> const CLI::App& {

@@ -39,6 +39,7 @@ struct PplOptions {
   std::string protocol = "context";
   int stride = 0;
   int chunks = 0;
+  std::int64_t offset = 0;
   bool allow_longer = false;
 };
 
@@ -66,7 +67,35 @@ struct BenchArguments {
   bool markdown = false;
 };
 
-enum class Command { kHelp, kPerplexity, kGenerate, kInfo, kTypes, kTokenize, kBench };
+struct SweepArguments {
+  std::string grid;
+  std::string directory;
+  bool list = false;
+  std::string cell;  ///< key of the only one to run, or how it begins
+  int threads = 0;
+  std::string isa;
+  bool json = false;
+};
+
+enum class ReportForm { kMarkdown, kCsv, kLatex, kJson, kHtml, kSvg };
+
+struct ReportArguments {
+  std::string directory;
+  ReportForm form = ReportForm::kMarkdown;
+  double margin = 0.5;
+};
+
+enum class Command {
+  kHelp,
+  kPerplexity,
+  kGenerate,
+  kInfo,
+  kTypes,
+  kTokenize,
+  kBench,
+  kSweep,
+  kReport
+};
 
 struct Options {
   Command command = Command::kHelp;
@@ -75,6 +104,8 @@ struct Options {
   GenerateOptions generate;
   TokenizeOptions tokenize;
   BenchArguments bench;
+  SweepArguments sweep;
+  ReportArguments report;
   bool types_json = false;
 };
 

@@ -1,12 +1,9 @@
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "commands.h"
 #include "console.h"
-#include "files.h"
+#include "measure.h"
 #include "quant/error.h"
-#include "quant/perplexity.h"
 #include "record.h"
 
 namespace quant::tool {
@@ -25,19 +22,8 @@ std::string text_path_of(const PplOptions& ppl, const std::string& text_file) {
               "--ppl needs a text: quant model.gguf --ppl text.txt, or a pipe into it");
 }
 
-/// llama-perplexity drops one newline at the end of a file.
-std::string text_of(const std::string& path, Protocol protocol) {
-  std::string text = read_text(path);
-  if (protocol == Protocol::kLlamaCpp && text.ends_with('\n')) text.pop_back();
-  if (text.empty()) {
-    throw Error(ErrorKind::kUsage, fmt::format("{}: the text is empty",
-                                               path == "-" ? "standard input" : path.c_str()));
-  }
-  return text;
-}
-
-void say_what_is_left_out(const EvalPlan& plan) {
-  if (plan.dropped_tokens == 0) return;
+void say_what_is_left_out(const EvalPlan& plan, std::int64_t offset) {
+  if (plan.dropped_tokens <= offset) return;
   note(fmt::format("{} of {} tokens of the text are not used", plan.dropped_tokens,
                    plan.text_tokens));
 }
@@ -85,29 +71,13 @@ std::string report(const Json& r) {
 }  // namespace
 
 void run_perplexity(const RunOptions& run, const PplOptions& ppl, const std::string& text_file) {
-  const PlanOptions plan_options{.protocol = parse_protocol(ppl.protocol),
-                                 .context = run.context,
-                                 .stride = ppl.stride,
-                                 .chunks = ppl.chunks,
-                                 .allow_longer = ppl.allow_longer};
-  SessionOptions options = session_options(run, MathMode::kExact);
   const std::string path = text_path_of(ppl, text_file);
-  const auto model = Model::load(run.model, {.threads = options.threads});
-  const std::string text = text_of(path, plan_options.protocol);
-  const std::vector<Token> tokens = model->tokenizer().encode(text);
-  const EvalPlan plan = plan_evaluation(*model, tokens, plan_options);
-  say_what_is_left_out(plan);
-  options.context = plan.session_context;
-  options.reserve = plan.context;
-  options.batch = std::min(options.batch, plan.context);
-  Session session(model, options);
-  PerplexityResult result;
-  {
+  const auto [plan, result, record] = [&] {
     ProgressBar bar("perplexity");
-    result = measure_perplexity(
-        session, plan, [&](std::int64_t done, std::int64_t total) { bar.update(done, total); });
-  }
-  const Json record = perplexity_record(session, run, plan, result, text, path, tokens);
+    return measure_text(run, ppl, path,
+                        [&](std::int64_t done, std::int64_t total) { bar.update(done, total); });
+  }();
+  say_what_is_left_out(plan, ppl.offset);
   if (record["perplexity"].is_null()) {
     if (run.json) emit(run, to_text(record));
     throw Error(ErrorKind::kEvaluation,

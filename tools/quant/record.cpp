@@ -23,6 +23,7 @@ Json configuration_record(const Session& session, const RunOptions& run) {
   const CacheMemory memory = session.cache_memory();
   Json record{{"schema_version", 1},
               {"version", version()},
+              {"engine_sha256", source_sha256()},
               {"compiler", compiler()},
               {"cpu", cpu_name()},
               {"isa", isa_name(options.isa)},
