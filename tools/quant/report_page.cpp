@@ -10,7 +10,7 @@ namespace {
 
 constexpr const char* kStyle =
     "body{font-family:sans-serif;font-size:14px;color:#222;background:#fff;margin:2em auto;"
-    "max-width:1200px;padding:0 1em}"
+    "max-width:1560px;padding:0 1em}"
     "h1{font-size:1.5em}h2{font-size:1.2em;margin-top:2em}"
     ".wide{overflow-x:auto}"
     "svg{max-width:100%;height:auto}"
@@ -45,7 +45,7 @@ std::string report_page(const Json& data) {
       kStyle);
   for (const Json& group : data["groups"]) {
     out += fmt::format("<h2>{}</h2>\n<div class=\"wide\">\n{}</div>\n{}<p>{}</p>\n",
-                       escape_xml(title_of(group)), pareto_picture(group), html_table(group),
+                       escape_xml(title_of(group)), pareto_picture(group, false), html_table(group),
                        escape_xml(facts_of(group, data["margin_percent"])));
   }
   return out + fmt::format("<p>{}</p>\n</body></html>\n", escape_xml(legend()));

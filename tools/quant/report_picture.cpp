@@ -14,7 +14,7 @@ namespace {
 
 constexpr double kMiB = 1024.0 * 1024.0;
 constexpr double kWidth = 760, kHeight = 440;
-constexpr double kLeft = 72, kRight = 24, kTop = 64, kBottom = 56;
+constexpr double kLeft = 72, kRight = 24, kTop = 64, kBottom = 56, kTitle = 28;
 constexpr double kTextHeight = 14, kLetter = 6.3;  // at font size 12
 constexpr double kTickSpace = 20;
 /// What is beyond stands at the edge: an axis that showed it would show nothing else.
@@ -57,6 +57,12 @@ double value_or(const Json& row, const char* name, double otherwise) {
   return at == row.end() || at->is_null() ? otherwise : at->get<double>();
 }
 
+/// Few blocks may leave one side of an interval open, or both.
+bool has_interval(const Json& row) {
+  return row.contains("delta_percent") && row["delta_percent_low"].is_number() &&
+         row["delta_percent_high"].is_number();
+}
+
 /// A colour for each type of keys; grey for those that are not compressed.
 class Palette {
  public:
@@ -78,20 +84,22 @@ std::vector<Point> points_of(const Json& group) {
   for (const Json& row : group["rows"]) {
     const double infinite = row["perplexity"].is_null() ? kMostPercent : 0.0;
     const double percent = value_or(row, "delta_percent", infinite);
+    const bool known = has_interval(row);
     points.push_back({.row = &row,
                       .name = short_name(row),
                       .colour = palette.of(row["key_type"]),
                       .bytes = row["kv_bytes"].get<double>(),
                       .percent = percent,
-                      .low = value_or(row, "delta_percent_low", percent),
-                      .high = value_or(row, "delta_percent_high", percent)});
+                      .low = known ? row["delta_percent_low"].get<double>() : percent,
+                      .high = known ? row["delta_percent_high"].get<double>() : percent});
   }
   return points;
 }
 
 class Picture {
  public:
-  explicit Picture(const Json& group) : group_(group), points_(points_of(group)) {
+  Picture(const Json& group, bool titled)
+      : titled_(titled), group_(group), points_(points_of(group)) {
     double low = 0.0, high = 1.0, most = 0.0;
     for (const Point& p : points_) {
       low = std::min({low, p.percent, p.low});
@@ -132,11 +140,15 @@ class Picture {
   }
 
   void draw_frame() {
-    add("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" width=\"{}\" "
+    const double top = titled_ ? 0.0 : kTitle;
+    add("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 {} {} {}\" width=\"{}\" "
         "height=\"{}\" font-family=\"sans-serif\" font-size=\"12\">",
-        kWidth, kHeight, kWidth, kHeight);
+        top, kWidth, kHeight - top, kWidth, kHeight - top);
     add("<rect width=\"{}\" height=\"{}\" fill=\"#ffffff\"/>", kWidth, kHeight);
-    add("<text x=\"{}\" y=\"24\" font-size=\"15\">{}</text>", kLeft, escape_xml(title_of(group_)));
+    if (titled_) {
+      add("<text x=\"{}\" y=\"24\" font-size=\"15\">{}</text>", kLeft,
+          escape_xml(title_of(group_)));
+    }
     add("<text x=\"{}\" y=\"44\" fill=\"#666666\">perplexity above {} in % (square-root scale), "
         "95 % interval; line: Pareto front</text>",
         kLeft, escape_xml(group_["baseline"].get<std::string>()));
@@ -221,7 +233,7 @@ class Picture {
     text += fmt::format("\nPPL {:.4f}", row["perplexity"].get<double>());
     if (row.contains("delta_percent")) {
       text += fmt::format(", {:+.2f} %", value_or(row, "delta_percent", std::nan("")));
-      if (!row["delta_percent_low"].is_null()) {
+      if (has_interval(row)) {
         text += fmt::format(" (95 %: {:+.2f} to {:+.2f})", row["delta_percent_low"].get<double>(),
                             row["delta_percent_high"].get<double>());
       }
@@ -238,7 +250,10 @@ class Picture {
   /// name to its <title>.
   void draw_names() {
     std::vector<Box> taken;
-    for (const Point& p : points_) taken.push_back({p.x - 5, p.y - 5, p.x + 5, p.y + 5});
+    for (const Point& p : points_) {
+      taken.push_back({p.x - 5, p.y - 5, p.x + 5, p.y + 5});
+      taken.push_back({p.x - 4, y_at(p.high), p.x + 4, y_at(p.low)});
+    }
     for (const bool front : {true, false}) {
       for (const Point& p : points_) {
         if ((*p.row)["pareto"].get<bool>() == front) draw_name(p, taken);
@@ -260,7 +275,8 @@ class Picture {
         }
         if (std::ranges::any_of(taken, [&](const Box& b) { return b.meets(box); })) continue;
         taken.push_back(box);
-        add("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\" fill=\"{}\">{}</text>",
+        add("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\" fill=\"{}\" stroke=\"#ffffff\" "
+            "stroke-width=\"3\" paint-order=\"stroke\">{}</text>",
             right ? p.x + 9 : p.x - 9, middle + 4, right ? "start" : "end", p.colour,
             escape_xml(text));
         return;
@@ -274,6 +290,7 @@ class Picture {
     return p.name + fmt::format(" {:+.{}f} %", p.percent, std::abs(p.percent) < 10.0 ? 2 : 1);
   }
 
+  bool titled_;
   const Json& group_;
   std::vector<Point> points_;
   double top_, bottom_;  ///< of the root scale
@@ -306,18 +323,18 @@ std::string escape_xml(const std::string& text) {
   return out;
 }
 
-std::string pareto_picture(const Json& group) { return Picture(group).draw(); }
+std::string pareto_picture(const Json& group, bool titled) { return Picture(group, titled).draw(); }
 
 std::string pictures_of(const Json& data) {
   const std::size_t n = data["groups"].size();
-  if (n == 1) return pareto_picture(data["groups"][0]);
+  if (n == 1) return pareto_picture(data["groups"][0], true);
   std::string out = fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
       "height=\"{1}\">\n",
       kWidth, kHeight * static_cast<double>(n));
   for (std::size_t i = 0; i < n; ++i) {
     out += fmt::format("<g transform=\"translate(0 {})\">\n{}</g>\n",
-                       kHeight * static_cast<double>(i), pareto_picture(data["groups"][i]));
+                       kHeight * static_cast<double>(i), pareto_picture(data["groups"][i], true));
   }
   return out + "</svg>\n";
 }

@@ -8,6 +8,8 @@
 #include <set>
 #include <string_view>
 
+#include "quant/paired.h"
+
 namespace quant::tool {
 namespace {
 
@@ -37,8 +39,8 @@ std::string grouped(const Json& row, const char* name) {
 
 std::string interval(const Json& row) {
   const std::string low = number(row, "delta_percent_low", "{:+.2f}");
-  if (low == kNothing) return low;
-  return low + " to " + number(row, "delta_percent_high", "{:+.2f}");
+  const std::string high = number(row, "delta_percent_high", "{:+.2f}");
+  return low == kNothing || high == kNothing ? std::string(kNothing) : low + " to " + high;
 }
 
 std::string share(const Json& row, const std::string& name) {
@@ -79,6 +81,14 @@ const std::vector<Column>& columns() {
 
 std::string joined(const Row& cells, const char* between) {
   return fmt::format("{}", fmt::join(cells, between));
+}
+
+/// Of the rows that were compared, all on the same tokens.
+std::int64_t blocks_of(const Json& group) {
+  for (const Json& row : group["rows"]) {
+    if (row.contains("blocks")) return row["blocks"];
+  }
+  return kFewBlocks;
 }
 
 std::string escape_latex(const std::string& text) {
@@ -142,16 +152,24 @@ std::string title_of(const Json& group) {
 
 std::string facts_of(const Json& group, double margin_percent) {
   const int contexts = group["contexts"];
+  const std::int64_t blocks = blocks_of(group);
+  const std::string caution =
+      blocks >= kFewBlocks
+          ? ""
+          : fmt::format(" With only {} blocks of 64 tokens the intervals are rough.", blocks);
   return fmt::format(
-      "{} of {} tokens scored in {} context{} (protocol {}, from token {}); {} math; quant {}, "
-      "engine {:.12}, model {:.12}, text {:.12}. Differences are to {}; equivalent means within "
-      "± {:g} %.",
-      group["scored_tokens"].get<std::int64_t>(), group["text_tokens"].get<std::int64_t>(),
-      contexts, contexts == 1 ? "" : "s", group["protocol"].get<std::string>(),
-      group["text_offset"].get<std::int64_t>(), group["math"].get<std::string>(),
-      group["version"].get<std::string>(), group["engine_sha256"].get<std::string>(),
-      group["model_sha256"].get<std::string>(), group["text_sha256"].get<std::string>(),
-      group["baseline"].get<std::string>(), margin_percent);
+             "{} of {} tokens scored in {} context{} (protocol {}, from token {}); {} math; quant "
+             "{}, "
+             "engine {:.12}, model {:.12}, text {:.12}. Differences are to {}; equivalent means "
+             "within "
+             "± {:g} %.",
+             group["scored_tokens"].get<std::int64_t>(), group["text_tokens"].get<std::int64_t>(),
+             contexts, contexts == 1 ? "" : "s", group["protocol"].get<std::string>(),
+             group["text_offset"].get<std::int64_t>(), group["math"].get<std::string>(),
+             group["version"].get<std::string>(), group["engine_sha256"].get<std::string>(),
+             group["model_sha256"].get<std::string>(), group["text_sha256"].get<std::string>(),
+             group["baseline"].get<std::string>(), margin_percent) +
+         caution;
 }
 
 std::string markdown_report(const Json& data) {
