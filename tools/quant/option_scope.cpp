@@ -47,6 +47,10 @@ std::string_view name_of(Command command) {
       return "tokenize";
     case Command::kBench:
       return "bench";
+    case Command::kSweep:
+      return "sweep";
+    case Command::kReport:
+      return "report";
     default:
       return "--help";
   }

@@ -91,6 +91,32 @@ std::int64_t blocks_of(const Json& group) {
   return kFewBlocks;
 }
 
+/// Characters of a text in UTF-8.
+std::size_t length_of(const std::string& text) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char c) { return (c & 0xc0) != 0x80; }));
+}
+
+/// Lines of a Markdown table whose columns stand below each other in a terminal as well.
+std::string markdown_table(const std::vector<Row>& table) {
+  std::vector<std::size_t> widths(table[0].size(), 3);
+  for (const Row& row : table) {
+    for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], length_of(row[c]));
+  }
+  std::string out;
+  for (std::size_t i = 0; i < table.size(); ++i) {
+    for (std::size_t c = 0; c < widths.size(); ++c) {
+      const std::string& cell = table[i][c];
+      out += fmt::format("| {}{} ", cell, std::string(widths[c] - length_of(cell), ' '));
+    }
+    out += "|\n";
+    if (i > 0) continue;
+    for (const std::size_t width : widths) out += fmt::format("|{}", std::string(width + 2, '-'));
+    out += "|\n";
+  }
+  return out;
+}
+
 std::string escape_latex(const std::string& text) {
   std::string out;
   for (const char c : text) {
@@ -176,10 +202,8 @@ std::string markdown_report(const Json& data) {
   std::string out;
   for (const Json& group : data["groups"]) {
     const std::vector<Row> table = table_of(group);
-    out += fmt::format("## {}\n\n| {} |\n|{}\n", title_of(group), joined(table[0], " | "),
-                       joined(Row(table[0].size(), "---|"), ""));
-    for (std::size_t i = 1; i < table.size(); ++i) out += "| " + joined(table[i], " | ") + " |\n";
-    out += "\n" + facts_of(group, data["margin_percent"]) + "\n\n";
+    out += fmt::format("## {}\n\n{}\n{}\n\n", title_of(group), markdown_table(table),
+                       facts_of(group, data["margin_percent"]));
   }
   return out + std::string(kLegend) + "\n";
 }
