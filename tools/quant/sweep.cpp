@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <numeric>
 
@@ -24,6 +25,15 @@ std::string name_of(const Cell& cell) {
   return fmt::format("{}, {}, context {}{}: {}", fs::path(cell.run.model).filename().string(),
                      fs::path(cell.ppl.text).filename().string(), cell.run.context,
                      cell.seed == 0 ? "" : fmt::format(", seed {}", cell.seed), cell.label);
+}
+
+/// Starts the process's peak of resident memory anew, so that a record tells its own cell's and not
+/// the largest so far. False where the kernel cannot (proc(5), clear_refs).
+bool reset_peak_rss() {
+  std::FILE* file = std::fopen("/proc/self/clear_refs", "w");
+  if (file == nullptr) return false;
+  const bool written = std::fputs("5", file) >= 0;
+  return std::fclose(file) == 0 && written;
 }
 
 struct Counts {
@@ -61,12 +71,14 @@ class Runner {
     RunOptions run = cell.run;
     run.threads = arguments_.threads;
     run.isa = arguments_.isa;
+    const bool own_peak = reset_peak_rss();
     try {
-      const Measurement measured =
+      Measurement measured =
           measure_text(run, cell.ppl, cell.ppl.text, [&](std::int64_t done, std::int64_t total) {
             const double share = static_cast<double>(done) / static_cast<double>(total);
             update(bar, done_ + cell.work * share);
           });
+      if (!own_peak) measured.record["peak_rss_bytes"] = nullptr;
       require_unchanged(cell, measured.record);
       store_.save(cell, measured);
       ++counts_.measured;
