@@ -6,8 +6,8 @@ set -euo pipefail
 
 fetch=(python3 python3-pip)
 build=(g++ cmake ninja-build ccache pkg-config libcli11-dev libfmt-dev libspdlog-dev nlohmann-json3-dev
-  libpcre2-dev libssl-dev libgtest-dev "${fetch[@]}")
-tests=(g++-aarch64-linux-gnu qemu-user unzip "${build[@]}")
+  libpcre2-dev libssl-dev libtomlplusplus-dev libgtest-dev "${fetch[@]}")
+tests=(g++-aarch64-linux-gnu qemu-user unzip snakemake "${build[@]}")
 case ${1:-} in
   "") wanted=("${build[@]}") ;;
   --tests) wanted=("${tests[@]}") ;;

@@ -10,28 +10,27 @@ cmake --preset release >/dev/null
 ninja -C build quant >&2
 model=$(tools/fetch_model.sh)
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-rows=()
-measure() {  # key type, value type, further options
-  local row
-  row=$work/${#rows[@]}.json
-  echo "measuring: keys $1, values $2 ${*:3}" >&2
-  build/quant "$model" --ppl bench/data/ppl_1k.txt -k "$1" -v "$2" "${@:3}" --json -o "$row" >&2
-  rows+=("$row")
-}
-measure fp32 fp32
-measure fp16 fp16
-measure turbo_kv_4b fp16
-measure turbo_kv_4b fp16 --k-window 128
-measure uniform_2b fp16
-measure uniform_2b fp16 --k-window 128
-measure uniform_2b fp16 --k-window 256
-measure uniform_2b fp16 --k-window 512
-measure turbo_kv_4b turbo_kv_4b
+runs=build/quickstart
+mkdir -p "$runs"
+cat >"$runs/grid.toml" <<GRID
+models = ["$model"]
+texts = ["$PWD/bench/data/ppl_1k.txt"]
 
-echo "Perplexity of bench/data/ppl_1k.txt, SmolLM2-135M-Instruct:"
-echo
-python3 tools/ppl_table.py "${rows[@]}"
+[[grid]]
+types = ["fp32/fp32", "fp16"]
+
+[[grid]]
+types = ["turbo_kv_4b"]
+k_windows = [0, 128]
+
+[[grid]]
+types = ["uniform_2b"]
+k_windows = [0, 128, 256, 512]
+
+[[grid]]
+types = ["turbo_kv_4b/turbo_kv_4b"]
+GRID
+build/quant sweep "$runs/grid.toml" -o "$runs" >&2
+build/quant report "$runs"
 echo
 build/quant "$model" --chat -n 96 -p "In a few sentences, explain why the sky is blue."

@@ -28,6 +28,7 @@ struct PlanOptions {
   int context = 0;            ///< tokens a window, BOS included; 0 = the protocol's default
   int stride = 0;             ///< kStrided: how far windows advance; 0 = half a context
   int chunks = 0;             ///< at most this many windows; 0 = all
+  std::int64_t offset = 0;    ///< tokens at the text's beginning that are left out
   bool allow_longer = false;  ///< a context beyond what the model was trained for
 };
 
@@ -48,6 +49,7 @@ struct EvalPlan {
   std::int64_t dropped_tokens;  ///< tokens of the text that are in no window
   int stride;                   ///< of the strided protocol, else 0
   int chunks;                   ///< most windows that were asked for; 0 = all
+  std::int64_t offset = 0;      ///< tokens at the beginning that were left out on purpose
   std::int64_t scored_tokens() const noexcept;
   /// Tokens that go through the model; a window's last one need not.
   std::int64_t run_tokens() const noexcept;
@@ -57,6 +59,11 @@ struct EvalPlan {
 /// contexts that the model does not have.
 EvalPlan plan_evaluation(const Model& model, std::span<const Token> text,
                          const PlanOptions& options);
+
+/// Where the repetition `seed` of an evaluation begins: 0 at the text's first token, any other at a
+/// token drawn from the first context, or from the first half of a shorter text. That moves every
+/// cut between contexts. The context counts as in PlanOptions: 0 is the whole text.
+std::int64_t seed_offset(std::uint64_t seed, std::int64_t text_tokens, int context);
 
 /// Share of exact (FP32) positions among those a query sees, by the view rule, averaged over
 /// layers.

@@ -1,8 +1,12 @@
 #include "quant/version.h"
 
+#include "base/source_sha256.h"  // made by cmake/source_sha256.cmake
+
 namespace quant {
 
 std::string_view version() noexcept { return QUANT_VERSION; }
+
+std::string_view source_sha256() noexcept { return kSourceSha256; }
 
 std::string_view compiler() noexcept {
 #if defined(__clang__)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/splitmix64.h"
 #include "kv/cache.h"
 #include "quant/error.h"
 #include "quant/perplexity.h"
@@ -141,11 +142,15 @@ std::int64_t EvalPlan::run_tokens() const noexcept {
 EvalPlan plan_evaluation(const Model& model, std::span<const Token> tokens,
                          const PlanOptions& options) {
   const Tokenizer& tokenizer = model.tokenizer();
-  Text text{tokens, {}};
+  const std::int64_t n_tokens = static_cast<std::int64_t>(tokens.size());
+  const std::int64_t skipped = std::clamp<std::int64_t>(options.offset, 0, n_tokens);
+  Text text{tokens.subspan(static_cast<std::size_t>(skipped)), {}};
   if (const std::optional<Token> bos = tokenizer.prefix()) text.prefix.push_back(*bos);
   const std::int64_t whole = text.size() + static_cast<std::int64_t>(text.prefix.size());
-  if (tokens.empty() || whole < 2) {
-    refuse("the text is too short: perplexity needs at least 2 tokens");
+  if (text.tokens.empty() || whole < 2) {
+    refuse(skipped > 0 ? fmt::format("an offset of {} leaves less than 2 of the text's {} tokens",
+                                     options.offset, n_tokens)
+                       : "the text is too short: perplexity needs at least 2 tokens");
   }
   const int longest = model.config().context_length;
   if (options.context > longest && !options.allow_longer) {
@@ -159,10 +164,11 @@ EvalPlan plan_evaluation(const Model& model, std::span<const Token> tokens,
                                                : default_context(model, options.protocol, whole),
                 .session_context = 0,
                 .windows = {},
-                .text_tokens = text.size(),
+                .text_tokens = n_tokens,
                 .dropped_tokens = 0,
                 .stride = 0,
-                .chunks = options.chunks};
+                .chunks = options.chunks,
+                .offset = skipped};
   if (plan.context < 2 || text.room(plan.context) < 1) {
     refuse(fmt::format("a context of {} tokens scores nothing", plan.context));
   }
@@ -190,6 +196,7 @@ EvalPlan plan_evaluation(const Model& model, std::span<const Token> tokens,
     }
     plan.dropped_tokens = text.size() - covered;
   }
+  plan.dropped_tokens += skipped;
   if (plan.scored_tokens() == 0) {
     refuse(fmt::format("a context of {} tokens scores nothing", plan.context));
   }
@@ -197,6 +204,13 @@ EvalPlan plan_evaluation(const Model& model, std::span<const Token> tokens,
   for (const EvalWindow& w : plan.windows) context = std::max(context, w.tokens.size());
   plan.context = static_cast<int>(context);
   return plan;
+}
+
+std::int64_t seed_offset(std::uint64_t seed, std::int64_t text_tokens, int context) {
+  const std::int64_t half = text_tokens / 2;
+  const std::int64_t range = context > 0 ? std::min<std::int64_t>(context, half) : half;
+  if (seed == 0 || range < 1) return 0;
+  return static_cast<std::int64_t>(SplitMix64(seed).below(static_cast<std::uint64_t>(range)));
 }
 
 Fp32Share fp32_share(const ModelConfig& config, const KvSide& side, const EvalPlan& plan) {

@@ -23,8 +23,9 @@ class CheckCommand : public testing::Test {
                                  "128", "--losses"});
   }
   std::string comparison_baseline() const {
-    return measured("compare.json", {"compare", model, "--ppl", text, text2, "-k",
-                                     "turbo_kv_4b,uniform_2b/q8_0@k-window=8:sink=2"});
+    return measured("compare.json",
+                    {"compare", model, "--ppl", text, text2, "-k",
+                     "turbo_kv_4b,uniform_2b/q8_0@k-window=8:sink=2", "--offset", "5"});
   }
   /// Changes a number of a record.
   template <class Change>
@@ -66,7 +67,8 @@ TEST_F(CheckCommand, EveryProtocolIsRepeated) {
   for (const std::vector<std::string>& protocol :
        {std::vector<std::string>{"--protocol", "llamacpp", "-c", "64"},
         {"--protocol", "strided", "-c", "64", "--stride", "24"},
-        {"-c", "50", "--chunks", "3"}}) {
+        {"-c", "50", "--chunks", "3"},
+        {"-c", "50", "--offset", "17"}}) {
     std::vector<std::string> arguments = {model, "--ppl", text};
     arguments.insert(arguments.end(), protocol.begin(), protocol.end());
     const std::string baseline = measured("protocol.json", arguments);

@@ -86,6 +86,8 @@ class Command {
   }
 
   void interrupt() { ::kill(pid_, SIGINT); }
+  /// Ends it as kill -9 or a crash of the machine would.
+  void kill() { ::kill(pid_, SIGKILL); }
 
   /// Everything it has written to standard output so far.
   std::string out_so_far() const { return read_file(out_path()); }

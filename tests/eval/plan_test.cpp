@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 #include "quant/perplexity.h"
 #include "support/expect_error.h"
@@ -300,6 +301,44 @@ TEST(Fp32Share, CountsOnlyScoredQueries) {
   for (int t = 16; t <= 30; ++t) expected += 4.0 / (t + 1) / 15.0;
   EXPECT_NEAR(fp32_share(config, {KvType::kFp16, 4, 0}, plan).mean, expected, 1e-12);
   EXPECT_NEAR(fp32_share(config, {KvType::kFp16, 4, 0}, plan).end, 4.0 / 31.0, 1e-12);
+}
+
+TEST(PlanOffset, LeavesOutTheBeginningOfTheText) {
+  for (const Protocol protocol : {Protocol::kContext, Protocol::kLlamaCpp, Protocol::kStrided}) {
+    const EvalPlan plan = plan_evaluation(with_bos(), text_of(100),
+                                          {.protocol = protocol, .context = 16, .offset = 37});
+    EXPECT_EQ(plan.windows[0].tokens[1], 1037);
+    EXPECT_EQ(plan.text_tokens, 100);
+    EXPECT_GE(plan.dropped_tokens, 37);
+    EXPECT_EQ(plan.dropped_tokens, missing(plan, 100)) << protocol_name(protocol);
+  }
+}
+
+TEST(PlanOffset, MustLeaveSomethingToScore) {
+  EXPECT_EQ(plan_evaluation(without_bos(), text_of(10), {.offset = 8}).scored_tokens(), 1);
+  expect_error(ErrorKind::kUsage, "offset of 9",
+               [] { plan_evaluation(without_bos(), text_of(10), {.offset = 9}); });
+  expect_error(ErrorKind::kUsage, "offset of 50",
+               [] { plan_evaluation(with_bos(), text_of(10), {.offset = 50}); });
+}
+
+TEST(SeedOffset, MovesTheCutsOfAFirstContext) {
+  EXPECT_EQ(seed_offset(0, 1000, 128), 0);
+  std::set<std::int64_t> offsets;
+  for (std::uint64_t seed = 1; seed <= 500; ++seed) {
+    const std::int64_t offset = seed_offset(seed, 1000, 128);
+    EXPECT_GE(offset, 0);
+    EXPECT_LT(offset, 128);
+    EXPECT_EQ(offset, seed_offset(seed, 1000, 128));
+    offsets.insert(offset);
+  }
+  EXPECT_GT(offsets.size(), 110u);  // 500 draws of 128 leave out 3 on average
+  // Half of a text that is no longer than the context stays to be scored.
+  for (std::uint64_t seed = 1; seed <= 500; ++seed) {
+    EXPECT_LT(seed_offset(seed, 1000, 4096), 500);
+    EXPECT_LT(seed_offset(seed, 1000, 0), 500);
+  }
+  EXPECT_EQ(seed_offset(7, 1, 0), 0);
 }
 
 }  // namespace

@@ -39,6 +39,7 @@ Repetition repetition_of(const Json& baseline, const RunOptions& run, const Chec
   r.ppl.protocol = record.at("protocol").get<std::string>();
   r.ppl.stride = record.value("stride", 0);
   r.ppl.chunks = record.value("chunks", 0);
+  r.ppl.offset = record.value("text_offset", std::int64_t{0});
   r.ppl.allow_longer = true;
   r.ppl.losses = record.contains("losses");
   r.compare.texts = check.texts.empty() ? strings_of(record.at("text_path")) : check.texts;
@@ -112,6 +113,7 @@ Repeated repeat(const Repetition& r) {
   Measurement measured =
       measure_text(r.run, r.ppl, r.compare.texts.front(),
                    [&](std::int64_t done, std::int64_t total) { bar.update(done, total); });
+  say_what_is_left_out(measured.plan);
   return {std::move(measured.record), run_lengths(measured.plan)};
 }
 

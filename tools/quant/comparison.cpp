@@ -125,7 +125,7 @@ void add_to_pool(const EvalPlan& plan, const Json& text, EvalPlan& pool, Json& p
   for (const char* name : {"text_path", "text_sha256", "tokens_sha256"}) {
     pooled_text[name].push_back(text[name]);
   }
-  for (const char* name : {"protocol", "stride", "chunks"}) {
+  for (const char* name : {"protocol", "stride", "chunks", "text_offset"}) {
     if (text.contains(name)) pooled_text[name] = text[name];
   }
   pooled_text["context"] = pool.context;
@@ -154,6 +154,7 @@ ComparisonMeasurement measure_comparison(const RunOptions& run, const PplOptions
   std::vector<Json> largest;
   for (const std::string& path : compare_arguments.texts) {
     const PlannedText text = plan_text(*model, path, wanted);
+    say_what_is_left_out(text.plan);
     Lockstep lockstep(model, options_for(text.plan, options), out.specs);
     {
       ProgressBar bar(path);

@@ -45,20 +45,33 @@ bool stdin_is_piped() {
 ProgressBar::ProgressBar(std::string_view label)
     : label_(label), visible_(::isatty(STDERR_FILENO) != 0), began_(seconds_now()) {}
 
-ProgressBar::~ProgressBar() {
+ProgressBar::~ProgressBar() { clear(); }
+
+void ProgressBar::clear() {
   if (visible_ && drawn_ > 0.0) std::fputs("\r\033[K", stderr);
+  drawn_ = 0.0;
+}
+
+double ProgressBar::seconds_left() const {
+  return share_ > 0.0 ? (seconds_now() - began_) * (1.0 - share_) / share_ : 0.0;
 }
 
 void ProgressBar::update(std::int64_t done, std::int64_t total) {
+  if (total <= 0) return;
+  share_ = static_cast<double>(done) / static_cast<double>(total);
   const double now = seconds_now();
-  if (!visible_ || total <= 0 || now - drawn_ < kRedrawSeconds) return;
+  if (!visible_ || now - drawn_ < kRedrawSeconds) return;
   drawn_ = now;
-  const double share = static_cast<double>(done) / static_cast<double>(total);
-  const int full = static_cast<int>(share * kBarCells);
-  const double left = share > 0.0 ? (now - began_) * (1.0 - share) / share : 0.0;
-  fmt::print(stderr, "\r\033[K{} [{:#<{}}{:.<{}}] {:3.0f} %  {:.0f} s left", label_, "", full, "",
-             kBarCells - full, 100.0 * share, left);
+  const int full = static_cast<int>(share_ * kBarCells);
+  fmt::print(stderr, "\r\033[K{} [{:#<{}}{:.<{}}] {:3.0f} %  {} left", label_, "", full, "",
+             kBarCells - full, 100.0 * share_, format_duration(seconds_left()));
   std::fflush(stderr);
+}
+
+std::string format_duration(double seconds) {
+  if (seconds < 100.0) return fmt::format("{:.0f} s", seconds);
+  if (seconds < 6000.0) return fmt::format("{:.0f} min", seconds / 60.0);
+  return fmt::format("{:.1f} h", seconds / 3600.0);
 }
 
 }  // namespace quant::tool

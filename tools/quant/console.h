@@ -13,6 +13,9 @@ void warn(const std::string& message);
 void note(const std::string& message);
 void report_error(const std::string& message);
 
+/// "40 s", "12 min", "3.5 h".
+std::string format_duration(double seconds);
+
 /// Standard input is a pipe, a file or a socket: something was given on purpose.
 bool stdin_is_piped();
 
@@ -24,12 +27,17 @@ class ProgressBar {
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
   void update(std::int64_t done, std::int64_t total);
+  /// Takes the bar off its line, so that something else can be said; the next update draws it.
+  void clear();
+  /// From what the last update said.
+  double seconds_left() const;
 
  private:
   std::string label_;
   bool visible_;
   double began_;
-  double drawn_ = 0.0;
+  double drawn_ = 0.0;  ///< when; 0 = it is not on the screen
+  double share_ = 0.0;
 };
 
 }  // namespace quant::tool

@@ -88,11 +88,7 @@ void add_check(CLI::App& app, RunOptions& run, CheckArguments& check) {
   sub.add_flag("--update", check.update, "Write what is measured now as the baseline");
   sub.add_option("--junit", check.junit, "Write a JUnit XML file")->type_name("FILE");
   sub.add_option("--summary", check.summary, "Append to a GitHub step summary")->type_name("FILE");
-  sub.add_option("-j,-t,--threads", run.threads, "Threads (default: all CPUs)")
-      ->check(at_least(1))
-      ->type_name("THREADS");
-  sub.add_option("--isa", run.isa, "Force an instruction set: scalar, avx2, avx512, neon")
-      ->type_name("ISA");
+  add_machine_options(sub, run.threads, run.isa);
   sub.add_flag("--json", run.json, "Print the result as JSON");
   sub.add_option("-o,--output", run.output, "Write the result to a file instead")
       ->type_name("FILE");

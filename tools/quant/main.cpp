@@ -35,6 +35,10 @@ void run(const Options& options) {
       return run_check(options.run, options.check);
     case Command::kPlan:
       return run_plan(options.run, options.plan);
+    case Command::kSweep:
+      return run_sweep(options.sweep);
+    case Command::kReport:
+      return run_report(options.run, options.report);
     case Command::kTokenize:
       return run_tokenize(options.tokenize);
   }

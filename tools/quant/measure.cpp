@@ -26,6 +26,7 @@ PlanOptions plan_options(const RunOptions& run, const PplOptions& ppl) {
           .context = run.context,
           .stride = ppl.stride,
           .chunks = ppl.chunks,
+          .offset = ppl.offset,
           .allow_longer = ppl.allow_longer};
 }
 
@@ -33,11 +34,13 @@ PlannedText plan_text(const Model& model, const std::string& path, const PlanOpt
   PlannedText planned{path, text_of(path, wanted.protocol), {}, {}};
   planned.tokens = model.tokenizer().encode(planned.text);
   planned.plan = plan_evaluation(model, planned.tokens, wanted);
-  if (planned.plan.dropped_tokens > 0) {
-    note(fmt::format("{} of {} tokens of the text are not used", planned.plan.dropped_tokens,
-                     planned.plan.text_tokens));
-  }
   return planned;
+}
+
+void say_what_is_left_out(const EvalPlan& plan) {
+  if (plan.dropped_tokens <= plan.offset) return;
+  note(fmt::format("{} of {} tokens of the text are not used", plan.dropped_tokens,
+                   plan.text_tokens));
 }
 
 SessionOptions options_for(const EvalPlan& plan, SessionOptions options) {

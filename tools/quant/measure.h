@@ -1,4 +1,4 @@
-// One text under one configuration, as --ppl, compare and check share it.
+// One text under one configuration, as --ppl, sweep, compare and check share it.
 #pragma once
 
 #include <memory>
@@ -24,8 +24,7 @@ struct Measurement {
   Json record;
 };
 
-/// Says on stderr how much of the text is left out. A perplexity beyond what a number can hold is
-/// null in the record.
+/// A perplexity beyond what a number can hold is null in the record.
 Measurement measure_text(const RunOptions& run, const PplOptions& ppl, const std::string& path,
                          const Progress& progress);
 
@@ -36,8 +35,9 @@ struct PlannedText {
   std::vector<Token> tokens;
   EvalPlan plan;
 };
-/// Says on stderr how much of the text is left out.
 PlannedText plan_text(const Model& model, const std::string& path, const PlanOptions& wanted);
+/// Says on stderr how much of the text is left out, beyond an offset that was asked for.
+void say_what_is_left_out(const EvalPlan& plan);
 /// The session's options for a plan.
 SessionOptions options_for(const EvalPlan& plan, SessionOptions options);
 

@@ -9,6 +9,8 @@ namespace quant::tool {
 CLI::Validator at_least(int least);
 /// The options that are added next stand under this heading of the help text.
 void begin_group(CLI::App& app, const char* heading);
+/// --threads and --isa.
+void add_machine_options(CLI::App& app, int& threads, std::string& isa);
 /// Model, KV format, context, threads, output.
 void add_run_options(CLI::App& app, RunOptions& run);
 /// --protocol and what belongs to it, without the text.
@@ -16,6 +18,8 @@ void add_protocol_options(CLI::App& app, PplOptions& ppl);
 
 void add_compare(CLI::App& app, RunOptions& run, PplOptions& ppl, CompareArguments& compare);
 void add_check(CLI::App& app, RunOptions& run, CheckArguments& check);
+void add_sweep(CLI::App& app, SweepArguments& sweep);
+void add_report(CLI::App& app, RunOptions& run, ReportArguments& report);
 void add_plan(CLI::App& app, RunOptions& run, PlanArguments& plan);
 
 }  // namespace quant::tool

@@ -58,6 +58,10 @@ std::string_view name_of(Command command) {
       return "check";
     case Command::kPlan:
       return "plan";
+    case Command::kSweep:
+      return "sweep";
+    case Command::kReport:
+      return "report";
     default:
       return "--help";
   }

@@ -23,6 +23,7 @@ constexpr const char* kExamples =
     "  quant compare model.gguf --ppl text.txt -k turbo_kv_4b,turbo_kv_4b@k-window=128\n"
     "  quant check baseline.json\n"
     "  quant plan --shape llama-3.2-3b --ram 8GiB\n"
+    "  quant sweep grid.toml -o runs && quant report runs\n"
     "  quant types\n"
     "  quant tokenize model.gguf text.txt --ids\n";
 
@@ -40,6 +41,14 @@ CLI::Validator at_least(int least) {
 }
 
 void begin_group(CLI::App& app, const char* heading) { app.option_defaults()->group(heading); }
+
+void add_machine_options(CLI::App& app, int& threads, std::string& isa) {
+  app.add_option("-j,-t,--threads", threads, "Threads (default: all CPUs)")
+      ->check(at_least(1))
+      ->type_name("THREADS");
+  app.add_option("--isa", isa, "Force an instruction set: scalar, avx2, avxvnni, avx512, neon")
+      ->type_name("ISA");
+}
 
 namespace {
 
@@ -79,16 +88,12 @@ void add_run_options(CLI::App& app, RunOptions& run) {
   app.add_option("-c,--ctx-size", run.context, "Context length in tokens")
       ->check(at_least(1))
       ->type_name("CTX");
-  app.add_option("-j,-t,--threads", run.threads, "Threads (default: all CPUs)")
-      ->check(at_least(1))
-      ->type_name("THREADS");
+  add_machine_options(app, run.threads, run.isa);
   app.add_option("-b,--batch-size", run.batch, "Tokens that go through the layers together")
       ->check(at_least(1))
       ->type_name("BATCH");
   app.add_option("--math", run.math, "exact (FP32 activations) or fast (int8 activations)")
       ->type_name("MODE");
-  app.add_option("--isa", run.isa, "Force an instruction set: scalar, avx2, avxvnni, avx512, neon")
-      ->type_name("ISA");
   begin_group(app, kResultOptions);
   app.add_flag("--json", run.json, "Print results as JSON");
   app.add_option("-o,--output", run.output, "Write the result to a file instead")
@@ -123,6 +128,9 @@ void add_protocol_options(CLI::App& app, PplOptions& ppl) {
       ->type_name("N");
   app.add_option("--chunks", ppl.chunks, "At most N contexts of the text")
       ->check(at_least(1))
+      ->type_name("N");
+  app.add_option("--offset", ppl.offset, "Leave out the first N tokens of the text")
+      ->check(at_least(0))
       ->type_name("N");
   app.add_flag("--allow-longer", ppl.allow_longer, "Allow -c beyond the model's context length");
   app.add_flag("--losses", ppl.losses, "Put each token's loss into the record (--json)");
@@ -189,6 +197,8 @@ void add_bench(CLI::App& app, RunOptions& run, BenchArguments& bench) {
 Command command_of(const CLI::App& app, const Options& options, bool info) {
   if (app.got_subcommand("types")) return Command::kTypes;
   if (app.got_subcommand("tokenize")) return Command::kTokenize;
+  if (app.got_subcommand("sweep")) return Command::kSweep;
+  if (app.got_subcommand("report")) return Command::kReport;
   if (app.got_subcommand("plan")) return Command::kPlan;
   if (app.got_subcommand("check")) return Command::kCheck;
   const bool bench = app.got_subcommand("bench");
@@ -232,6 +242,8 @@ Options parse_options(int argc, const char* const* argv) {
   types->add_flag("--json", options.types_json, "Print as JSON");
   add_tokenize(app, options.tokenize);
   add_bench(app, options.run, options.bench);
+  add_sweep(app, options.sweep);
+  add_report(app, options.run, options.report);
   add_compare(app, options.run, options.ppl, options.compare);
   add_check(app, options.run, options.check);
   add_plan(app, options.run, options.plan);

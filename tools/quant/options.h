@@ -39,6 +39,7 @@ struct PplOptions {
   std::string protocol = "context";
   int stride = 0;
   int chunks = 0;
+  std::int64_t offset = 0;
   bool allow_longer = false;
   bool losses = false;  ///< each token's loss goes into the record
 };
@@ -91,6 +92,24 @@ struct PlanArguments {
   bool configurations_given = false;
 };
 
+struct SweepArguments {
+  std::string grid;
+  std::string directory;
+  bool list = false;
+  std::string cell;  ///< key of the only one to run, or how it begins
+  int threads = 0;
+  std::string isa;
+  bool json = false;
+};
+
+enum class ReportForm { kMarkdown, kCsv, kLatex, kJson, kHtml, kSvg };
+
+struct ReportArguments {
+  std::string directory;
+  ReportForm form = ReportForm::kMarkdown;
+  double margin = 0.5;
+};
+
 enum class Command {
   kHelp,
   kPerplexity,
@@ -101,7 +120,9 @@ enum class Command {
   kBench,
   kCompare,
   kCheck,
-  kPlan
+  kPlan,
+  kSweep,
+  kReport
 };
 
 struct Options {
@@ -114,6 +135,8 @@ struct Options {
   CompareArguments compare;
   CheckArguments check;
   PlanArguments plan;
+  SweepArguments sweep;
+  ReportArguments report;
   bool types_json = false;
 };
 

@@ -66,12 +66,12 @@ std::string report(const Json& r) {
 
 void run_perplexity(const RunOptions& run, const PplOptions& ppl, const std::string& text_file) {
   const std::string path = text_path_of(ppl, text_file);
-  const Json record = [&] {
+  const auto [plan, result, record] = [&] {
     ProgressBar bar("perplexity");
     return measure_text(run, ppl, path,
-                        [&](std::int64_t done, std::int64_t total) { bar.update(done, total); })
-        .record;
+                        [&](std::int64_t done, std::int64_t total) { bar.update(done, total); });
   }();
+  say_what_is_left_out(plan);
   if (record["perplexity"].is_null()) {
     if (run.json) emit(run, to_text(record));
     throw Error(ErrorKind::kEvaluation,

@@ -22,6 +22,7 @@ std::size_t peak_rss_bytes() {
 Json machine_record(const Model& model, const SessionOptions& options, const RunOptions& run) {
   return {{"schema_version", 1},
           {"version", version()},
+          {"engine_sha256", source_sha256()},
           {"compiler", compiler()},
           {"cpu", cpu_name()},
           {"isa", isa_name(options.isa)},
@@ -62,6 +63,7 @@ Json text_record(const EvalPlan& plan, const std::string& text, const std::strin
               {"protocol", protocol_name(plan.protocol)},
               {"context", plan.context},
               {"contexts", plan.windows.size()},
+              {"text_offset", plan.offset},
               {"text_tokens", plan.text_tokens},
               {"dropped_tokens", plan.dropped_tokens}};
   if (plan.stride > 0) record["stride"] = plan.stride;
