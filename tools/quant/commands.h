@@ -10,6 +10,7 @@ void run_generate(const RunOptions& run, const GenerateOptions& generate);
 void run_info(const RunOptions& run);
 void run_types(bool json);
 void run_bench(const RunOptions& run, const BenchArguments& bench);
+void run_score(const RunOptions& run, const ScoreArguments& score);
 void run_tokenize(const TokenizeOptions& options);
 
 }  // namespace quant::tool

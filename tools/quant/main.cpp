@@ -29,6 +29,8 @@ void run(const Options& options) {
       return run_types(options.types_json);
     case Command::kBench:
       return run_bench(options.run, options.bench);
+    case Command::kScore:
+      return run_score(options.run, options.score);
     case Command::kTokenize:
       return run_tokenize(options.tokenize);
   }

@@ -19,6 +19,7 @@ constexpr const char* kExamples =
     "  quant model.gguf --ppl text.txt -k turbo_kv_4b --k-window 128\n"
     "  quant model.gguf -p \"Once upon a time\" -n 64 -k turbo_kv_4b -v turbo_kv_4b\n"
     "  quant bench model.gguf -d 0,4096 -k turbo_kv_4b -v turbo_kv_4b\n"
+    "  quant score model.gguf jobs.jsonl -k turbo_kv_4b\n"
     "  quant types\n"
     "  quant tokenize model.gguf text.txt --ids\n";
 
@@ -171,6 +172,22 @@ void add_bench(CLI::App& app, RunOptions& run, BenchArguments& bench) {
   sub->add_flag("--md", bench.markdown, "Print as a Markdown table")->excludes(csv)->excludes(json);
 }
 
+void add_score(CLI::App& app, RunOptions& run, ScoreArguments& score) {
+  CLI::App* sub = app.add_subcommand("score", "Log-likelihoods of continuations, JSON lines");
+  sub->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  add_run_options(*sub, run);
+  sub->add_option("jobs", score.jobs,
+                  "JSON lines with context and continuation (default: standard input)")
+      ->type_name("FILE");
+  sub->add_flag("--choices", score.choices,
+                "Multiple choice: lines with context, endings and label; prints acc and acc_norm");
+  sub->add_option("--delimiter", score.delimiter,
+                  "What stands between context and ending (--choices; default: a space)")
+      ->type_name("TEXT");
+  sub->add_flag("--truncate", score.truncate, "Drop the beginning of contexts that are too long");
+  sub->add_flag("--special", score.parse_special, "Read special tokens in the texts as such");
+}
+
 Command command_of(const CLI::App& app, const Options& options, bool info) {
   if (app.got_subcommand("types")) return Command::kTypes;
   if (app.got_subcommand("tokenize")) return Command::kTokenize;
@@ -179,6 +196,7 @@ Command command_of(const CLI::App& app, const Options& options, bool info) {
     throw Error(ErrorKind::kUsage, "no model given; try: quant model.gguf --ppl text.txt");
   }
   if (bench) return Command::kBench;
+  if (app.got_subcommand("score")) return Command::kScore;
   const bool generate = options.generate.prompt.has_value() ||
                         (!options.generate.prompt_file.empty() && !options.ppl.requested);
   if (static_cast<int>(info) + static_cast<int>(options.ppl.requested) +
@@ -214,6 +232,7 @@ Options parse_options(int argc, const char* const* argv) {
   types->add_flag("--json", options.types_json, "Print as JSON");
   add_tokenize(app, options.tokenize);
   add_bench(app, options.run, options.bench);
+  add_score(app, options.run, options.score);
 
   const std::vector<std::string> arguments = arguments_of(argc, argv);
   const auto used = [&app]() -> const CLI::App& {

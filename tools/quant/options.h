@@ -66,7 +66,15 @@ struct BenchArguments {
   bool markdown = false;
 };
 
-enum class Command { kHelp, kPerplexity, kGenerate, kInfo, kTypes, kTokenize, kBench };
+struct ScoreArguments {
+  std::string jobs = "-";  ///< path, "-" for standard input
+  bool choices = false;
+  std::string delimiter = " ";  ///< between a context and its endings
+  bool truncate = false;
+  bool parse_special = false;
+};
+
+enum class Command { kHelp, kPerplexity, kGenerate, kInfo, kTypes, kTokenize, kBench, kScore };
 
 struct Options {
   Command command = Command::kHelp;
@@ -75,6 +83,7 @@ struct Options {
   GenerateOptions generate;
   TokenizeOptions tokenize;
   BenchArguments bench;
+  ScoreArguments score;
   bool types_json = false;
 };
 
