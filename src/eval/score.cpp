@@ -89,6 +89,23 @@ ScoreJob encode_job(const Tokenizer& tokenizer, std::string_view context,
   return job;
 }
 
+std::vector<ScoreJob> rolling_jobs(const Tokenizer& tokenizer, std::string_view text,
+                                   std::int64_t room, bool parse_special) {
+  std::vector<Token> tokens = tokenizer.encode(text, parse_special);
+  if (tokens.empty()) refuse("the text has no tokens");
+  const std::int64_t n = static_cast<std::int64_t>(tokens.size());
+  tokens.insert(tokens.begin(), prefix_token(tokenizer));
+  // tokens[i + 1] is the text's token i, predicted from tokens[0…i].
+  std::vector<ScoreJob> jobs;
+  for (std::int64_t begin = 0; begin < n; begin += room) {
+    const std::int64_t end = std::min(n, begin + room);
+    const auto at = [&](std::int64_t i) { return tokens.begin() + i; };
+    jobs.push_back(
+        {{at(std::max<std::int64_t>(0, end - room)), at(begin + 1)}, {at(begin + 1), at(end + 1)}});
+  }
+  return jobs;
+}
+
 std::int64_t truncate_context(ScoreJob& job, std::int64_t room) {
   const std::int64_t continuation = static_cast<std::int64_t>(job.continuation.size());
   const std::int64_t context = static_cast<std::int64_t>(job.context.size());

@@ -79,6 +79,21 @@ TEST_F(ScoreCommand, SumsAreThoseOfPerplexity) {
                    ppl["mean_nll"].get<double>());
 }
 
+TEST_F(ScoreCommand, AWholeTextRollsOverTheContext) {
+  const std::string text = "the rain in spain stays mainly in the plain";
+  const std::string job = nlohmann::json{{"text", text}}.dump();
+  const nlohmann::json whole = lines(score(job)).at(0);
+  const auto pair = lines(score("{\"context\": \"\", \"continuation\": \"" + text + "\"}")).at(0);
+  EXPECT_EQ(whole["log_likelihood"], pair["log_likelihood"]);
+  const nlohmann::json rolled = lines(score(job, {"-c", "16"})).at(0);
+  EXPECT_EQ(rolled["continuation_ids"], whole["continuation_ids"]);
+  for (std::size_t i = 0; i < 16; ++i) {
+    EXPECT_EQ(rolled["token_log_likelihoods"][i], whole["token_log_likelihoods"][i]);
+  }
+  EXPECT_NE(rolled["token_log_likelihoods"][16], whole["token_log_likelihoods"][16]);
+  expect_refusal(score("{\"text\": \"\"}"), 2, {"line 1", "no tokens"});
+}
+
 TEST_F(ScoreCommand, ReadsAndWritesFiles) {
   const std::string jobs = write("jobs.jsonl", "{\"context\": \"a\", \"continuation\": \"b\"}\n");
   const CommandResult printed = run_quant({"score", model, jobs});

@@ -90,6 +90,17 @@ TEST(EncodeJob, SpecialTokensOnlyIfAskedForAndBosOnce) {
   EXPECT_GT(encode_job(tokenizer(), "<s>a", "</s>").continuation.size(), 1u);
 }
 
+TEST(RollingJobs, ScoreEachTokenOnceWithTheContextThereIsRoomFor) {
+  // The example in lm-evaluation-harness's description of loglikelihood_rolling.
+  const std::vector<ScoreJob> jobs = rolling_jobs(tokenizer(), "0123456789", 4);
+  ASSERT_EQ(jobs.size(), 3u);
+  expect_split(jobs[0], {kBos}, encoded("0123"));
+  expect_split(jobs[1], encoded("3"), encoded("4567"));
+  expect_split(jobs[2], encoded("567"), encoded("89"));
+  EXPECT_EQ(rolling_jobs(tokenizer(), "0123", 4).size(), 1u);
+  expect_error(ErrorKind::kUsage, "no tokens", [] { rolling_jobs(tokenizer(), "", 4); });
+}
+
 TEST(TruncateContext, KeepsWhatFits) {
   ScoreJob job{{1, 2, 3, 4}, {5, 6}};
   EXPECT_EQ(truncate_context(job, 5), 0);

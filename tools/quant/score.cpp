@@ -50,59 +50,58 @@ std::string text_field(const Json& job, const char* name) {
   return field<std::string>(job, name, "a text");
 }
 
-ScoreJob job_of(const Json& line, const Tokenizer& tokenizer, bool parse_special) {
+/// One job a line, several for a text that is longer than the context.
+std::vector<ScoreJob> jobs_of(const Json& line, const Session& session, bool parse_special) {
+  const Tokenizer& tokenizer = session.model().tokenizer();
+  if (line.is_object() && line.contains("text")) {
+    return rolling_jobs(tokenizer, text_field(line, "text"), session.options().context,
+                        parse_special);
+  }
   if (line.is_object() && line.contains("context_ids")) {
     const auto ids = [&](const char* name) {
       return field<std::vector<Token>>(line, name, "a list of token ids");
     };
-    return {ids("context_ids"), ids("continuation_ids")};
+    return {ScoreJob{ids("context_ids"), ids("continuation_ids")}};
   }
   const std::string context = text_field(line, "context");
   const std::string continuation = text_field(line, "continuation");
-  return encode_job(tokenizer, context, continuation, parse_special);
+  return {encode_job(tokenizer, context, continuation, parse_special)};
 }
 
-/// The session with what both kinds of jobs need.
-class JobRunner {
- public:
-  JobRunner(const RunOptions& run, const ScoreArguments& arguments)
-      : arguments_(arguments), session_(open(run)), scorer_(session_) {}
+Session open_session(const RunOptions& run) {
+  SessionOptions options = session_options(run, MathMode::kExact);
+  options.context = run.context;
+  return Session(Model::load(run.model), options);
+}
 
-  const Session& session() const { return session_; }
-  const Tokenizer& tokenizer() const { return session_.model().tokenizer(); }
-
-  struct Done {
-    Score score;
-    std::int64_t dropped_tokens;
-  };
-  Done score(ScoreJob& job) {
-    const std::int64_t dropped =
-        arguments_.truncate ? truncate_context(job, session_.options().context) : 0;
-    return {scorer_.score(job), dropped};
+/// The jobs' scores as one.
+Json score_record(const Json& line, int number, std::span<ScoreJob> jobs, bool truncate,
+                  Scorer& scorer, std::int64_t room) {
+  double sum = 0.0;
+  bool greedy = true;
+  std::int64_t reused = 0;
+  std::int64_t dropped = 0;
+  std::vector<Token> ids;
+  std::vector<double> token_values;
+  for (ScoreJob& job : jobs) {
+    if (truncate) dropped += truncate_context(job, room);
+    const Score score = scorer.score(job);
+    sum += score.log_likelihood;
+    greedy = greedy && score.greedy;
+    reused += score.reused_tokens;
+    ids.insert(ids.end(), job.continuation.begin(), job.continuation.end());
+    token_values.insert(token_values.end(), score.token_log_likelihoods.begin(),
+                        score.token_log_likelihoods.end());
   }
-
- private:
-  static Session open(const RunOptions& run) {
-    SessionOptions options = session_options(run, MathMode::kExact);
-    options.context = run.context;
-    return Session(Model::load(run.model), options);
-  }
-
-  const ScoreArguments& arguments_;
-  Session session_;
-  Scorer scorer_;
-};
-
-Json score_record(const Json& line, int number, const ScoreJob& job, const JobRunner::Done& done) {
   Json record{{"line", number}};
   if (line.contains("id")) record["id"] = line["id"];
-  record["log_likelihood"] = done.score.log_likelihood;
-  record["greedy"] = done.score.greedy;
-  record["continuation_ids"] = job.continuation;
-  record["token_log_likelihoods"] = done.score.token_log_likelihoods;
-  record["context_tokens"] = job.context.size();
-  record["reused_tokens"] = done.score.reused_tokens;
-  record["dropped_tokens"] = done.dropped_tokens;
+  record["log_likelihood"] = sum;
+  record["greedy"] = greedy;
+  record["continuation_ids"] = ids;
+  record["token_log_likelihoods"] = token_values;
+  record["context_tokens"] = jobs.front().context.size();
+  record["reused_tokens"] = reused;
+  record["dropped_tokens"] = dropped;
   return record;
 }
 
@@ -118,12 +117,13 @@ void print_now(const std::string& text) {
 
 /// One line of results for each line of jobs, as soon as it is known.
 void score_lines(const RunOptions& run, const ScoreArguments& arguments) {
-  JobRunner runner(run, arguments);
+  Session session = open_session(run);
+  Scorer scorer(session);
   std::string collected;
   for_each_line(arguments.jobs, [&](int number, const Json& line) {
-    ScoreJob job = job_of(line, runner.tokenizer(), arguments.parse_special);
-    const JobRunner::Done done = runner.score(job);
-    const std::string result = one_line(score_record(line, number, job, done));
+    std::vector<ScoreJob> jobs = jobs_of(line, session, arguments.parse_special);
+    const std::string result = one_line(
+        score_record(line, number, jobs, arguments.truncate, scorer, session.options().context));
     if (run.output.empty()) {
       print_now(result);
     } else {
@@ -161,7 +161,8 @@ std::string report(const Json& r) {
 }
 
 void measure_choices(const RunOptions& run, const ScoreArguments& arguments) {
-  JobRunner runner(run, arguments);
+  Session session = open_session(run);
+  Scorer scorer(session);
   Json items = Json::array();
   std::vector<double> right;
   std::vector<double> right_norm;
@@ -169,9 +170,10 @@ void measure_choices(const RunOptions& run, const ScoreArguments& arguments) {
     const Item item = item_of(line);
     std::vector<double> sums;
     for (const std::string& ending : item.endings) {
-      ScoreJob job = encode_job(runner.tokenizer(), item.context, arguments.delimiter + ending,
-                                arguments.parse_special);
-      sums.push_back(runner.score(job).score.log_likelihood);
+      ScoreJob job = encode_job(session.model().tokenizer(), item.context,
+                                arguments.delimiter + ending, arguments.parse_special);
+      if (arguments.truncate) truncate_context(job, session.options().context);
+      sums.push_back(scorer.score(job).log_likelihood);
     }
     const Choice choice = choose(sums, item.endings);
     right.push_back(choice.likeliest == item.label ? 1.0 : 0.0);
@@ -183,7 +185,7 @@ void measure_choices(const RunOptions& run, const ScoreArguments& arguments) {
                      {"log_likelihoods", sums}});
   });
   if (right.empty()) refuse("there are no items to choose from");
-  Json record = configuration_record(runner.session(), run);
+  Json record = configuration_record(session, run);
   const auto add = [&](const std::string& name, const std::vector<double>& values) {
     const Accuracy accuracy = accuracy_of(values);
     record[name] = accuracy.value;
