@@ -28,7 +28,8 @@ ScoreJob encode_job(const Tokenizer& tokenizer, std::string_view context,
 
 /// A whole text as jobs of at most `room` positions that score each of its tokens once, the first
 /// one after what stands for an empty context. All jobs but the last have one token of context; the
-/// last has as much as there is room for (lm-evaluation-harness's rolling log-likelihood). Throws Error(kUsage) for a text without tokens.
+/// last has as much as there is room for (lm-evaluation-harness's rolling log-likelihood). Throws
+/// Error(kUsage) for a text without tokens.
 std::vector<ScoreJob> rolling_jobs(const Tokenizer& tokenizer, std::string_view text,
                                    std::int64_t room, bool parse_special = false);
 

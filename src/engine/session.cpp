@@ -119,8 +119,8 @@ struct Session::State {
   std::int64_t position = 0;
   std::int64_t reserved = 0;
   bool refused = false;
-  std::span<const float> hidden;   // [last batch][n_embd]
-  std::vector<float> last_logits;  // [n_vocab]
+  std::span<const float> hidden;  // [last batch][n_embd]
+  std::vector<float> row_logits;  // [rows asked for][n_vocab]
 };
 
 Session::Session(std::shared_ptr<const Model> model, const SessionOptions& options)
@@ -190,17 +190,29 @@ std::vector<float> Session::append_with_logits(std::span<const Token> tokens) {
 }
 
 std::span<const float> Session::logits() {
-  State& state = *state_;
-  const std::size_t n_embd = static_cast<std::size_t>(state.model->config().n_embd);
-  if (state.hidden.empty()) {
+  const std::size_t n_embd = static_cast<std::size_t>(state_->model->config().n_embd);
+  const std::size_t n_tokens = state_->hidden.size() / n_embd;
+  if (n_tokens == 0) {
     throw Error(ErrorKind::kUsage, "there are no logits before the first token");
   }
-  state.last_logits.resize(static_cast<std::size_t>(state.model->config().n_vocab));
+  return logits(n_tokens - 1, 1);
+}
+
+std::span<const float> Session::logits(std::size_t first, std::size_t count) {
+  State& state = *state_;
+  const std::size_t n_embd = static_cast<std::size_t>(state.model->config().n_embd);
+  const std::size_t n_vocab = static_cast<std::size_t>(state.model->config().n_vocab);
+  const std::size_t n_tokens = state.hidden.size() / n_embd;
+  if (first > n_tokens || count > n_tokens - first) {
+    throw Error(ErrorKind::kUsage, fmt::format("logits of tokens {} to {} of a batch of {}", first,
+                                               first + count, n_tokens));
+  }
+  if (state.row_logits.size() < count * n_vocab) state.row_logits.resize(count * n_vocab);
   with_crew(state.options.threads, [&] {
-    state.head.logits(state.transformer.linear(), state.hidden.last(n_embd).data(), 1,
-                      state.last_logits.data());
+    state.head.logits(state.transformer.linear(), state.hidden.data() + first * n_embd,
+                      static_cast<int>(count), state.row_logits.data());
   });
-  return state.last_logits;
+  return std::span(state.row_logits).first(count * n_vocab);
 }
 
 std::string_view Session::rope_factors() const noexcept {

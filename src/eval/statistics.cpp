@@ -55,4 +55,12 @@ double block_standard_error(std::span<const double> values) {
   return std::sqrt(squares / static_cast<double>(means.size() - 1));
 }
 
+double percentile(std::span<const double> sorted, double share) noexcept {
+  const double rank = share * static_cast<double>(sorted.size() - 1);
+  const std::size_t below = static_cast<std::size_t>(rank);
+  const std::size_t above = std::min(below + 1, sorted.size() - 1);
+  const double part = rank - static_cast<double>(below);
+  return (1.0 - part) * sorted[below] + part * sorted[above];
+}
+
 }  // namespace quant

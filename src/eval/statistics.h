@@ -14,6 +14,10 @@ double standard_error(std::span<const double> values) noexcept;
 /// blocks of 64 consecutive values (Künsch 1989). NaN for fewer than two blocks.
 double block_standard_error(std::span<const double> values);
 
+/// The share-quantile of sorted values, linear between ranks (share of 0 is the first, 1 the last).
+/// At least one value.
+double percentile(std::span<const double> sorted, double share) noexcept;
+
 inline constexpr std::size_t kLossBlock = 64;
 
 }  // namespace quant

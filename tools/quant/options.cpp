@@ -106,13 +106,20 @@ void add_task_options(CLI::App& app, Options& options, bool& info) {
 
 void add_ppl_options(CLI::App& app, PplOptions& ppl) {
   begin_group(app, kPplOptions);
-  app.add_option("--protocol", ppl.protocol, "context, llamacpp or strided")->type_name("NAME");
+  app.add_option("--protocol", ppl.protocol, "context (default), llamacpp or strided")
+      ->type_name("NAME");
   app.add_option("--stride", ppl.stride, "Tokens a window advances (--protocol strided)")
       ->check(at_least(1))
       ->type_name("N");
   app.add_option("--chunks", ppl.chunks, "At most N contexts of the text")
       ->check(at_least(1))
       ->type_name("N");
+  app.add_option("--save-logits", ppl.save_logits,
+                 "Write log-probabilities as llama-perplexity --kl-divergence-base does")
+      ->type_name("FILE");
+  app.add_option("--kl-base", ppl.kl_base,
+                 "Measure KL divergence from the log-probabilities in a file of that kind")
+      ->type_name("FILE");
   app.add_flag("--allow-longer", ppl.allow_longer, "Allow -c beyond the model's context length");
 }
 

@@ -35,11 +35,13 @@ struct RunOptions {
 
 struct PplOptions {
   bool requested = false;
-  std::string text;  ///< path, "-" for standard input, "" = not said
-  std::string protocol = "context";
+  std::string text;      ///< path, "-" for standard input, "" = not said
+  std::string protocol;  ///< "" = not said
   int stride = 0;
   int chunks = 0;
   bool allow_longer = false;
+  std::string save_logits;  ///< path, "" = do not
+  std::string kl_base;      ///< path, "" = none
 };
 
 struct GenerateOptions {

@@ -69,8 +69,9 @@ Json perplexity_record(const Session& session, const RunOptions& run, const Eval
   const std::string_view token_bytes(reinterpret_cast<const char*>(tokens.data()),
                                      tokens.size_bytes());
   Json record = configuration_record(session, run);
-  record["text_path"] = text_path;
-  record["text_sha256"] = sha256_of(text);
+  // Without a text the tokens came from a file of log-probabilities.
+  record["text_path"] = text_path.empty() ? Json(nullptr) : Json(text_path);
+  record["text_sha256"] = text_path.empty() ? Json(nullptr) : Json(sha256_of(text));
   record["tokens_sha256"] = sha256_of(token_bytes);
   record["protocol"] = protocol_name(plan.protocol);
   record["context"] = plan.context;
