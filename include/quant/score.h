@@ -12,6 +12,11 @@
 
 namespace quant {
 
+/// Tokens of the beginning of a text: BOS in front where the file asks for it, unless the text
+/// brings it along. parse_special as in Tokenizer::encode.
+std::vector<Token> encode_context(const Tokenizer& tokenizer, std::string_view text,
+                                  bool parse_special = false);
+
 /// What is scored: every token of the continuation, given all tokens before it. Neither is empty.
 struct ScoreJob {
   std::vector<Token> context;

@@ -18,14 +18,6 @@ constexpr std::size_t kMostMarks = 4;
 
 [[noreturn]] void refuse(const std::string& message) { throw Error(ErrorKind::kUsage, message); }
 
-std::vector<Token> with_bos(const Tokenizer& tokenizer, std::vector<Token> tokens) {
-  const std::optional<Token> bos = tokenizer.prefix();
-  if (bos.has_value() && (tokens.empty() || tokens.front() != *bos)) {
-    tokens.insert(tokens.begin(), *bos);
-  }
-  return tokens;
-}
-
 /// Stands for an empty context.
 Token prefix_token(const Tokenizer& tokenizer) {
   if (tokenizer.bos().has_value()) return *tokenizer.bos();
@@ -66,6 +58,16 @@ int index_of_largest(std::span<const double> values) {
 
 }  // namespace
 
+std::vector<Token> encode_context(const Tokenizer& tokenizer, std::string_view text,
+                                  bool parse_special) {
+  std::vector<Token> tokens = tokenizer.encode(text, parse_special);
+  const std::optional<Token> bos = tokenizer.prefix();
+  if (bos.has_value() && (tokens.empty() || tokens.front() != *bos)) {
+    tokens.insert(tokens.begin(), *bos);
+  }
+  return tokens;
+}
+
 ScoreJob encode_job(const Tokenizer& tokenizer, std::string_view context,
                     std::string_view continuation, bool parse_special) {
   const std::size_t stripped = length_without_trailing_space(context);
@@ -79,9 +81,9 @@ ScoreJob encode_job(const Tokenizer& tokenizer, std::string_view context,
       job.continuation.erase(job.continuation.begin());
     }
   } else {
-    job.context = with_bos(tokenizer, tokenizer.encode(context, parse_special));
+    job.context = encode_context(tokenizer, context, parse_special);
     const std::vector<Token> whole =
-        with_bos(tokenizer, tokenizer.encode(std::string(context) + moved, parse_special));
+        encode_context(tokenizer, std::string(context) + moved, parse_special);
     const std::size_t split = std::min(job.context.size(), whole.size());
     job.continuation.assign(whole.begin() + static_cast<std::ptrdiff_t>(split), whole.end());
   }

@@ -115,7 +115,7 @@ TEST_F(LogitsFileCommand, Refusals) {
   refused({"--ppl", text, "-c", "16", "--kl-base", base}, 2, {"other tokens"});
   const std::string other = (dir.path() / "other.txt").string();
   std::string words = read_file(text);
-  words[300] = words[300] == 'z' ? 'y' : 'z';
+  words[100] = words[100] == 'z' ? 'y' : 'z';
   write_file(other, words);
   refused({"--ppl", other, "--kl-base", base}, 2, {"other tokens"});
   refused({"--ppl", text, "-c", "32", "--save-logits", (dir.path() / "no" / "file").string()}, 4,

@@ -11,6 +11,7 @@ void run_info(const RunOptions& run);
 void run_types(bool json);
 void run_bench(const RunOptions& run, const BenchArguments& bench);
 void run_score(const RunOptions& run, const ScoreArguments& score);
+void run_diverge(const RunOptions& run, const DivergeArguments& diverge);
 void run_tokenize(const TokenizeOptions& options);
 
 }  // namespace quant::tool

@@ -31,6 +31,8 @@ void run(const Options& options) {
       return run_bench(options.run, options.bench);
     case Command::kScore:
       return run_score(options.run, options.score);
+    case Command::kDiverge:
+      return run_diverge(options.run, options.diverge);
     case Command::kTokenize:
       return run_tokenize(options.tokenize);
   }

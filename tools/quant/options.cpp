@@ -20,6 +20,7 @@ constexpr const char* kExamples =
     "  quant model.gguf -p \"Once upon a time\" -n 64 -k turbo_kv_4b -v turbo_kv_4b\n"
     "  quant bench model.gguf -d 0,4096 -k turbo_kv_4b -v turbo_kv_4b\n"
     "  quant score model.gguf jobs.jsonl -k turbo_kv_4b\n"
+    "  quant diverge model.gguf --prompts prompts.txt -k turbo_kv_4b -v turbo_kv_4b\n"
     "  quant types\n"
     "  quant tokenize model.gguf text.txt --ids\n";
 
@@ -195,6 +196,18 @@ void add_score(CLI::App& app, RunOptions& run, ScoreArguments& score) {
   sub->add_flag("--special", score.parse_special, "Read special tokens in the texts as such");
 }
 
+void add_diverge(CLI::App& app, RunOptions& run, DivergeArguments& diverge) {
+  CLI::App* sub = app.add_subcommand("diverge", "Where greedy text leaves that of an FP32 cache");
+  sub->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  add_run_options(*sub, run);
+  sub->add_option("--prompts", diverge.prompts, "Prompts, one a line (- for standard input)")
+      ->required()
+      ->type_name("FILE");
+  sub->add_option("-n,--n-predict", diverge.n_predict, "Tokens to generate at most")
+      ->check(at_least(1))
+      ->type_name("N");
+}
+
 Command command_of(const CLI::App& app, const Options& options, bool info) {
   if (app.got_subcommand("types")) return Command::kTypes;
   if (app.got_subcommand("tokenize")) return Command::kTokenize;
@@ -204,6 +217,7 @@ Command command_of(const CLI::App& app, const Options& options, bool info) {
   }
   if (bench) return Command::kBench;
   if (app.got_subcommand("score")) return Command::kScore;
+  if (app.got_subcommand("diverge")) return Command::kDiverge;
   const bool generate = options.generate.prompt.has_value() ||
                         (!options.generate.prompt_file.empty() && !options.ppl.requested);
   if (static_cast<int>(info) + static_cast<int>(options.ppl.requested) +
@@ -240,6 +254,7 @@ Options parse_options(int argc, const char* const* argv) {
   add_tokenize(app, options.tokenize);
   add_bench(app, options.run, options.bench);
   add_score(app, options.run, options.score);
+  add_diverge(app, options.run, options.diverge);
 
   const std::vector<std::string> arguments = arguments_of(argc, argv);
   const auto used = [&app]() -> const CLI::App& {

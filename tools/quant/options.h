@@ -76,7 +76,22 @@ struct ScoreArguments {
   bool parse_special = false;
 };
 
-enum class Command { kHelp, kPerplexity, kGenerate, kInfo, kTypes, kTokenize, kBench, kScore };
+struct DivergeArguments {
+  std::string prompts;  ///< path, "-" for standard input
+  int n_predict = 128;
+};
+
+enum class Command {
+  kHelp,
+  kPerplexity,
+  kGenerate,
+  kInfo,
+  kTypes,
+  kTokenize,
+  kBench,
+  kScore,
+  kDiverge
+};
 
 struct Options {
   Command command = Command::kHelp;
@@ -86,6 +101,7 @@ struct Options {
   TokenizeOptions tokenize;
   BenchArguments bench;
   ScoreArguments score;
+  DivergeArguments diverge;
   bool types_json = false;
 };
 
