@@ -134,9 +134,9 @@ void add_kl(Json& record, const std::string& base_path, const KlSummary& kl) {
   record["kl_base_path"] = base_path;
   record["base_perplexity"] = number_or_null(kl.base_perplexity);
   record["delta_nll"] = kl.delta_nll;
-  record["delta_nll_standard_error"] = kl.delta_nll_standard_error;
+  record["delta_nll_standard_error"] = number_or_null(kl.delta_nll_standard_error);
   record["kl_mean"] = kl.kl_mean;
-  record["kl_standard_error"] = kl.kl_standard_error;
+  record["kl_standard_error"] = number_or_null(kl.kl_standard_error);
   record["kl_p50"] = kl.kl_p50;
   record["kl_p90"] = kl.kl_p90;
   record["kl_p95"] = kl.kl_p95;

@@ -154,10 +154,12 @@ Item item_of(const Json& line) {
 }
 
 std::string report(const Json& r) {
-  return fmt::format("{:<10} {:.4f} ± {:.4f}\n{:<10} {:.4f} ± {:.4f}\n{:<10} {}\n", "acc",
-                     r["acc"].get<double>(), r["acc_stderr"].get<double>(), "acc_norm",
-                     r["acc_norm"].get<double>(), r["acc_norm_stderr"].get<double>(), "items",
-                     r["items"].size());
+  const auto line = [&](const std::string& name) {
+    const Json& error = r[name + "_stderr"];
+    return fmt::format("{:<10} {:.4f}{}\n", name, r[name].get<double>(),
+                       error.is_null() ? "" : fmt::format(" ± {:.4f}", error.get<double>()));
+  };
+  return line("acc") + line("acc_norm") + fmt::format("{:<10} {}\n", "items", r["items"].size());
 }
 
 void measure_choices(const RunOptions& run, const ScoreArguments& arguments) {
@@ -189,7 +191,7 @@ void measure_choices(const RunOptions& run, const ScoreArguments& arguments) {
   const auto add = [&](const std::string& name, const std::vector<double>& values) {
     const Accuracy accuracy = accuracy_of(values);
     record[name] = accuracy.value;
-    record[name + "_stderr"] = accuracy.standard_error;
+    record[name + "_stderr"] = number_or_null(accuracy.standard_error);
   };
   record["jobs_path"] = arguments.jobs;
   add("acc", right);
