@@ -95,7 +95,7 @@ std::string report(const Json& r) {
 
 void run_diverge(const RunOptions& run, const DivergeArguments& arguments) {
   SessionOptions options = session_options(run, MathMode::kExact);
-  const auto model = Model::load(run.model);
+  const auto model = Model::load(run.model, {.threads = options.threads});
   const std::vector<Prompt> prompts = prompts_of(arguments.prompts, model->tokenizer());
   options.context = context_for(prompts, run, arguments.n_predict, model->config());
   options.reserve = options.context;

@@ -184,13 +184,16 @@ void add_score(CLI::App& app, RunOptions& run, ScoreArguments& score) {
   CLI::App* sub = app.add_subcommand("score", "Log-likelihoods of continuations, JSON lines");
   sub->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   add_run_options(*sub, run);
+  begin_group(*sub, kTaskOptions);
   sub->add_option("jobs", score.jobs,
                   "JSON lines with context and continuation (default: standard input)")
       ->type_name("FILE");
-  sub->add_flag("--choices", score.choices,
-                "Multiple choice: lines with context, endings and label; prints acc and acc_norm");
+  CLI::Option* choices = sub->add_flag(
+      "--choices", score.choices,
+      "Multiple choice: lines with context, endings and label; prints acc and acc_norm");
   sub->add_option("--delimiter", score.delimiter,
                   "What stands between context and ending (--choices; default: a space)")
+      ->needs(choices)
       ->type_name("TEXT");
   sub->add_flag("--truncate", score.truncate, "Drop the beginning of contexts that are too long");
   sub->add_flag("--special", score.parse_special, "Read special tokens in the texts as such");
@@ -200,6 +203,7 @@ void add_diverge(CLI::App& app, RunOptions& run, DivergeArguments& diverge) {
   CLI::App* sub = app.add_subcommand("diverge", "Where greedy text leaves that of an FP32 cache");
   sub->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   add_run_options(*sub, run);
+  begin_group(*sub, kTaskOptions);
   sub->add_option("--prompts", diverge.prompts, "Prompts, one a line (- for standard input)")
       ->required()
       ->type_name("FILE");

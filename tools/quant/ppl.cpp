@@ -156,8 +156,8 @@ std::string side_line(const Json& record, const char* type, const char* window, 
       100.0 * record[std::string(share) + "_end"].get<double>());
 }
 
-std::string uncertainty(const Json& value) {
-  return value.is_null() ? "unknown" : fmt::format("{:.4f}", value.get<double>());
+std::string uncertainty(const Json& value, int decimals = 4) {
+  return value.is_null() ? "unknown" : fmt::format("{:.{}f}", value.get<double>(), decimals);
 }
 
 std::string report(const Json& r) {
@@ -173,9 +173,9 @@ std::string report(const Json& r) {
   if (r.contains("kl_mean")) {
     line("base",
          fmt::format("perplexity {}, delta {:+.6f} ± {} nats a token", r["base_perplexity"].dump(),
-                     r["delta_nll"].get<double>(), uncertainty(r["delta_nll_standard_error"])));
+                     r["delta_nll"].get<double>(), uncertainty(r["delta_nll_standard_error"], 6)));
     line("KL", fmt::format("mean {:.6f} ± {}, median {:.6f}, 99 % {:.6f}, max {:.6f} nats",
-                           r["kl_mean"].get<double>(), uncertainty(r["kl_standard_error"]),
+                           r["kl_mean"].get<double>(), uncertainty(r["kl_standard_error"], 6),
                            r["kl_p50"].get<double>(), r["kl_p99"].get<double>(),
                            r["kl_max"].get<double>()));
     line("same top",

@@ -71,7 +71,7 @@ std::vector<ScoreJob> jobs_of(const Json& line, const Session& session, bool par
 Session open_session(const RunOptions& run) {
   SessionOptions options = session_options(run, MathMode::kExact);
   options.context = run.context;
-  return Session(Model::load(run.model), options);
+  return Session(Model::load(run.model, {.threads = options.threads}), options);
 }
 
 /// The jobs' scores as one.
