@@ -13,6 +13,8 @@ void run_bench(const RunOptions& run, const BenchArguments& bench);
 void run_compare(const RunOptions& run, const PplOptions& ppl, const CompareArguments& compare);
 void run_check(const RunOptions& run, const CheckArguments& check);
 void run_plan(const RunOptions& run, const PlanArguments& plan);
+void run_score(const RunOptions& run, const ScoreArguments& score);
+void run_diverge(const RunOptions& run, const DivergeArguments& diverge);
 void run_tokenize(const TokenizeOptions& options);
 
 }  // namespace quant::tool

@@ -154,6 +154,7 @@ ComparisonMeasurement measure_comparison(const RunOptions& run, const PplOptions
   std::vector<Json> largest;
   for (const std::string& path : compare_arguments.texts) {
     const PlannedText text = plan_text(*model, path, wanted);
+    say_what_is_left_out(text.plan);
     Lockstep lockstep(model, options_for(text.plan, options), out.specs);
     {
       ProgressBar bar(path);

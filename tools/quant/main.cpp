@@ -35,6 +35,10 @@ void run(const Options& options) {
       return run_check(options.run, options.check);
     case Command::kPlan:
       return run_plan(options.run, options.plan);
+    case Command::kScore:
+      return run_score(options.run, options.score);
+    case Command::kDiverge:
+      return run_diverge(options.run, options.diverge);
     case Command::kTokenize:
       return run_tokenize(options.tokenize);
   }

@@ -15,6 +15,9 @@ namespace quant::tool {
 /// A text as a protocol reads it: llama-perplexity drops one newline at the end of a file.
 /// Throws Error(kUsage) if nothing is left, Error(kIo).
 std::string text_of(const std::string& path, Protocol protocol);
+/// The protocol that was asked for, or else the one that the other options need. Throws
+/// Error(kUsage).
+Protocol protocol_of(const PplOptions& ppl);
 /// Throws Error(kUsage).
 PlanOptions plan_options(const RunOptions& run, const PplOptions& ppl);
 
@@ -25,19 +28,20 @@ struct Measurement {
 };
 
 /// Says on stderr how much of the text is left out. A perplexity beyond what a number can hold is
-/// null in the record.
+/// null in the record. An empty path stands for the tokens of --kl-base.
 Measurement measure_text(const RunOptions& run, const PplOptions& ppl, const std::string& path,
                          const Progress& progress);
 
 /// A text that was read, tokenized and divided into windows.
 struct PlannedText {
-  std::string path;
+  std::string path;  ///< "" if the tokens are those of --kl-base
   std::string text;
   std::vector<Token> tokens;
   EvalPlan plan;
 };
-/// Says on stderr how much of the text is left out.
 PlannedText plan_text(const Model& model, const std::string& path, const PlanOptions& wanted);
+/// On stderr, if it is anything.
+void say_what_is_left_out(const EvalPlan& plan);
 /// The session's options for a plan.
 SessionOptions options_for(const EvalPlan& plan, SessionOptions options);
 

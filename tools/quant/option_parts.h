@@ -17,5 +17,7 @@ void add_protocol_options(CLI::App& app, PplOptions& ppl);
 void add_compare(CLI::App& app, RunOptions& run, PplOptions& ppl, CompareArguments& compare);
 void add_check(CLI::App& app, RunOptions& run, CheckArguments& check);
 void add_plan(CLI::App& app, RunOptions& run, PlanArguments& plan);
+void add_score(CLI::App& app, RunOptions& run, ScoreArguments& score);
+void add_diverge(CLI::App& app, RunOptions& run, DivergeArguments& diverge);
 
 }  // namespace quant::tool

@@ -35,12 +35,14 @@ struct RunOptions {
 
 struct PplOptions {
   bool requested = false;
-  std::string text;  ///< path, "-" for standard input, "" = not said
-  std::string protocol = "context";
+  std::string text;      ///< path, "-" for standard input, "" = not said
+  std::string protocol;  ///< "" = not said
   int stride = 0;
   int chunks = 0;
   bool allow_longer = false;
-  bool losses = false;  ///< each token's loss goes into the record
+  bool losses = false;      ///< each token's loss goes into the record
+  std::string save_logits;  ///< path, "" = do not
+  std::string kl_base;      ///< path, "" = none
 };
 
 struct GenerateOptions {
@@ -91,6 +93,19 @@ struct PlanArguments {
   bool configurations_given = false;
 };
 
+struct ScoreArguments {
+  std::string jobs = "-";  ///< path, "-" for standard input
+  bool choices = false;
+  std::string delimiter = " ";  ///< between a context and its endings
+  bool truncate = false;
+  bool parse_special = false;
+};
+
+struct DivergeArguments {
+  std::string prompts;  ///< path, "-" for standard input
+  int n_predict = 128;
+};
+
 enum class Command {
   kHelp,
   kPerplexity,
@@ -101,7 +116,9 @@ enum class Command {
   kBench,
   kCompare,
   kCheck,
-  kPlan
+  kPlan,
+  kScore,
+  kDiverge
 };
 
 struct Options {
@@ -114,6 +131,8 @@ struct Options {
   CompareArguments compare;
   CheckArguments check;
   PlanArguments plan;
+  ScoreArguments score;
+  DivergeArguments diverge;
   bool types_json = false;
 };
 
