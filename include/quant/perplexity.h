@@ -65,6 +65,12 @@ EvalPlan plan_evaluation(const Model& model, std::span<const Token> text,
 /// cut between contexts. The context counts as in PlanOptions: 0 is the whole text.
 std::int64_t seed_offset(std::uint64_t seed, std::int64_t text_tokens, int context);
 
+/// The plan of Protocol::kLlamaCpp for tokens that are divided already: chunks of `context`, BOS
+/// over the first token of each where the file asks for it. Throws Error(kUsage) for a context that
+/// the model does not have.
+EvalPlan plan_chunks(const Model& model, std::span<const Token> tokens, int context,
+                     bool allow_longer = false);
+
 /// Share of exact (FP32) positions among those a query sees, by the view rule, averaged over
 /// layers.
 struct Fp32Share {
@@ -92,8 +98,13 @@ PerplexityResult summarize(std::vector<TokenLoss> losses, std::vector<Token> tar
 /// done and total count tokens that went through the model.
 using Progress = std::function<void(std::int64_t done, std::int64_t total)>;
 
-/// Runs the windows one after the other. Throws what Session::append throws.
+/// Sees each scored token, in order: the logits that predict it [n_vocab], the token, its loss.
+using LogitsVisitor =
+    std::function<void(std::span<const float> logits, Token target, const TokenLoss& loss)>;
+
+/// Runs the windows one after the other. Whole rows of logits exist only if there is a visitor, a
+/// few at a time; losses are the same with and without. Throws what Session::append throws.
 PerplexityResult measure_perplexity(Session& session, const EvalPlan& plan,
-                                    const Progress& progress = {});
+                                    const Progress& progress = {}, const LogitsVisitor& visit = {});
 
 }  // namespace quant

@@ -80,6 +80,10 @@ class Session {
   std::vector<float> append_with_logits(std::span<const Token> tokens);
   /// Logits after the last token, [n_vocab]; valid until the next call.
   std::span<const float> logits();
+  /// Logits after tokens first…first + count - 1 of the last batch that went through the layers
+  /// (the last tokens appended, at most options().batch), [count][n_vocab]; valid until the next
+  /// call. Throws Error(kUsage) beyond that batch.
+  std::span<const float> logits(std::size_t first, std::size_t count);
 
   const Model& model() const noexcept;
   const SessionOptions& options() const noexcept;

@@ -21,8 +21,8 @@ struct Session::State {
   State(std::shared_ptr<const Model> model, const SessionOptions& options)
       : sequences(std::move(model), options, {&options.kv, 1}) {}
 
-  Sequences sequences;             // one
-  std::vector<float> last_logits;  // [n_vocab]
+  Sequences sequences;            // one
+  std::vector<float> row_logits;  // [rows asked for][n_vocab]
 };
 
 Session::Session(std::shared_ptr<const Model> model, const SessionOptions& options)
@@ -80,9 +80,20 @@ std::span<const float> Session::logits() {
   if (last_batch == 0) {
     throw Error(ErrorKind::kUsage, "there are no logits before the first token");
   }
-  state_->last_logits.resize(static_cast<std::size_t>(model().config().n_vocab));
-  state_->sequences.logits(last_batch - 1, 1, state_->last_logits.data());
-  return state_->last_logits;
+  return logits(last_batch - 1, 1);
+}
+
+std::span<const float> Session::logits(std::size_t first, std::size_t count) {
+  const std::size_t last_batch = state_->sequences.last_batch();
+  if (first > last_batch || count > last_batch - first) {
+    throw Error(ErrorKind::kUsage, fmt::format("logits of tokens {} to {} of a batch of {}", first,
+                                               first + count, last_batch));
+  }
+  const std::size_t n = count * static_cast<std::size_t>(model().config().n_vocab);
+  std::vector<float>& rows = state_->row_logits;
+  if (rows.size() < n) rows.resize(n);
+  state_->sequences.logits(first, count, rows.data());
+  return std::span(rows).first(n);
 }
 
 std::string_view Session::rope_factors() const noexcept { return state_->sequences.rope_factors(); }

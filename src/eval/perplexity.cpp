@@ -9,9 +9,28 @@
 namespace quant {
 namespace {
 
+/// Rows of logits that exist at one time.
+constexpr std::size_t kVisitedRows = 32;
+
+/// Shows the scored tokens of the last batch.
+void visit_batch(Session& session, std::span<const Token> targets,
+                 std::span<const TokenLoss> losses, const LogitsVisitor& visit) {
+  const auto is_scored = [](Token target) { return target >= 0; };
+  const std::size_t begin =
+      static_cast<std::size_t>(std::ranges::find_if(targets, is_scored) - targets.begin());
+  const std::size_t n_vocab = static_cast<std::size_t>(session.model().config().n_vocab);
+  for (std::size_t first = begin; first < targets.size(); first += kVisitedRows) {
+    const std::size_t count = std::min(kVisitedRows, targets.size() - first);
+    const std::span<const float> logits = session.logits(first, count);
+    for (std::size_t i = 0; i < count; ++i) {
+      visit(logits.subspan(i * n_vocab, n_vocab), targets[first + i], losses[first + i]);
+    }
+  }
+}
+
 /// Scores one window from an empty cache and appends its losses and targets.
 void score_window(Session& session, const EvalWindow& window, std::vector<TokenLoss>& all_losses,
-                  std::vector<Token>& all_targets,
+                  std::vector<Token>& all_targets, const LogitsVisitor& visit,
                   const std::function<void(std::int64_t)>& advance) {
   const std::vector<Token> targets = window.targets();
   const std::size_t n = targets.size();
@@ -20,9 +39,10 @@ void score_window(Session& session, const EvalWindow& window, std::vector<TokenL
   const std::size_t step = static_cast<std::size_t>(session.options().batch);
   for (std::size_t begin = 0; begin < n; begin += step) {
     const std::size_t count = std::min(step, n - begin);
-    session.append(std::span(window.tokens).subspan(begin, count),
-                   std::span(targets).subspan(begin, count),
-                   std::span(losses).subspan(begin, count));
+    const std::span<const Token> wanted = std::span(targets).subspan(begin, count);
+    const std::span<TokenLoss> found = std::span(losses).subspan(begin, count);
+    session.append(std::span(window.tokens).subspan(begin, count), wanted, found);
+    if (visit) visit_batch(session, wanted, found, visit);
     advance(static_cast<std::int64_t>(count));
   }
   const auto from = static_cast<std::ptrdiff_t>(window.first_scored - 1);
@@ -50,14 +70,14 @@ PerplexityResult summarize(std::vector<TokenLoss> losses, std::vector<Token> tar
 }
 
 PerplexityResult measure_perplexity(Session& session, const EvalPlan& plan,
-                                    const Progress& progress) {
+                                    const Progress& progress, const LogitsVisitor& visit) {
   std::vector<TokenLoss> losses;
   std::vector<Token> targets;
   const std::int64_t total = plan.run_tokens();
   std::int64_t done = 0;
   const auto begin = std::chrono::steady_clock::now();
   for (const EvalWindow& window : plan.windows) {
-    score_window(session, window, losses, targets, [&](std::int64_t n) {
+    score_window(session, window, losses, targets, visit, [&](std::int64_t n) {
       done += n;
       if (progress) progress(done, total);
     });

@@ -41,7 +41,18 @@ void plan_contexts(const Text& text, EvalPlan& plan) {
   }
 }
 
-/// BOS, where it is on, stands in front of the whole text and over the first token of each chunk.
+/// Whole chunks of tokens, BOS, where it is on, over the first of each.
+void add_chunks(std::span<const Token> tokens, std::span<const Token> bos, EvalPlan& plan) {
+  const std::size_t context = static_cast<std::size_t>(plan.context);
+  for (std::size_t begin = 0; begin + context <= tokens.size(); begin += context) {
+    const std::span<const Token> chunk = tokens.subspan(begin, context);
+    EvalWindow window{{chunk.begin(), chunk.end()}, plan.context / 2 + 1};
+    if (!bos.empty()) window.tokens[0] = bos[0];
+    plan.windows.push_back(std::move(window));
+  }
+}
+
+/// BOS, where it is on, also stands in front of the whole text.
 void plan_llamacpp(const Text& text, EvalPlan& plan) {
   std::vector<Token> all = text.prefix;
   all.insert(all.end(), text.tokens.begin(), text.tokens.end());
@@ -52,15 +63,10 @@ void plan_llamacpp(const Text& text, EvalPlan& plan) {
                     "choose a smaller -c or a longer text",
                     context, all.size()));
   }
-  const std::size_t n_chunks = all.size() / context;
-  for (std::size_t chunk = 0; chunk < n_chunks; ++chunk) {
-    const auto from = all.begin() + static_cast<std::ptrdiff_t>(chunk * context);
-    EvalWindow window{{from, from + plan.context}, plan.context / 2 + 1};
-    if (!text.prefix.empty()) window.tokens[0] = text.prefix[0];
-    plan.windows.push_back(std::move(window));
-  }
+  add_chunks(all, text.prefix, plan);
   // Also what lies under a BOS is in no window.
-  plan.dropped_tokens = text.size() - static_cast<std::int64_t>(n_chunks) * text.room(plan.context);
+  plan.dropped_tokens =
+      text.size() - static_cast<std::int64_t>(plan.windows.size()) * text.room(plan.context);
 }
 
 void plan_strided(const Text& text, int stride, EvalPlan& plan) {
@@ -84,6 +90,16 @@ int default_context(const Model& model, Protocol protocol, std::int64_t whole) {
   const int longest = model.config().context_length;
   if (protocol == Protocol::kLlamaCpp) return std::min(kLlamaCppContext, longest);
   return static_cast<int>(std::min<std::int64_t>(whole, longest));
+}
+
+void check_context(const Model& model, int context, bool allow_longer) {
+  const int longest = model.config().context_length;
+  if (context > longest && !allow_longer) {
+    refuse(
+        fmt::format("-c {} is above the model's context length of {}; say --allow-longer to "
+                    "measure beyond it",
+                    context, longest));
+  }
 }
 
 /// Exact share of one side for the query at t, averaged over layers.
@@ -152,13 +168,7 @@ EvalPlan plan_evaluation(const Model& model, std::span<const Token> tokens,
                                      options.offset, n_tokens)
                        : "the text is too short: perplexity needs at least 2 tokens");
   }
-  const int longest = model.config().context_length;
-  if (options.context > longest && !options.allow_longer) {
-    refuse(
-        fmt::format("-c {} is above the model's context length of {}; say --allow-longer to "
-                    "measure beyond it",
-                    options.context, longest));
-  }
+  check_context(model, options.context, options.allow_longer);
   EvalPlan plan{.protocol = options.protocol,
                 .context = options.context > 0 ? options.context
                                                : default_context(model, options.protocol, whole),
@@ -211,6 +221,22 @@ std::int64_t seed_offset(std::uint64_t seed, std::int64_t text_tokens, int conte
   const std::int64_t range = context > 0 ? std::min<std::int64_t>(context, half) : half;
   if (seed == 0 || range < 1) return 0;
   return static_cast<std::int64_t>(SplitMix64(seed).below(static_cast<std::uint64_t>(range)));
+}
+
+EvalPlan plan_chunks(const Model& model, std::span<const Token> tokens, int context,
+                     bool allow_longer) {
+  check_context(model, context, allow_longer);
+  EvalPlan plan{.protocol = Protocol::kLlamaCpp,
+                .context = context,
+                .session_context = context,
+                .windows = {},
+                .text_tokens = static_cast<std::int64_t>(tokens.size()),
+                .dropped_tokens = 0,
+                .stride = 0,
+                .chunks = 0};
+  const std::optional<Token> bos = model.tokenizer().prefix();
+  add_chunks(tokens, bos.has_value() ? std::span(&*bos, 1) : std::span<const Token>(), plan);
+  return plan;
 }
 
 Fp32Share fp32_share(const ModelConfig& config, const KvSide& side, const EvalPlan& plan) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -112,6 +113,48 @@ TEST(Perplexity, ProgressReachesTheTotal) {
     total = all;
   });
   EXPECT_EQ(last, total);
+}
+
+TEST(Perplexity, VisitorSeesTheLogitsOfScoredTokens) {
+  const auto model = model_with_output({});
+  const std::vector<Token> text = some_text(150);
+  // Batches of 48 and pieces of 32 rows; the first scored token is in the middle of a batch.
+  const EvalPlan plan =
+      plan_evaluation(*model, text, {.protocol = Protocol::kLlamaCpp, .context = 75});
+  Session session(model, {.kv = {}, .context = 75, .batch = 48});
+  std::vector<std::vector<float>> rows;
+  std::vector<Token> targets;
+  const PerplexityResult result = measure_perplexity(
+      session, plan, {}, [&](std::span<const float> logits, Token target, const TokenLoss& loss) {
+        rows.emplace_back(logits.begin(), logits.end());
+        targets.push_back(target);
+        EXPECT_EQ(loss.argmax, std::ranges::max_element(logits) - logits.begin());
+      });
+  EXPECT_EQ(targets, result.targets);
+  EXPECT_EQ(result.mean_nll, measure(model, plan).mean_nll);
+  std::size_t row = 0;
+  for (const EvalWindow& window : plan.windows) {
+    session.reset();
+    const std::vector<float> logits = session.append_with_logits(window.tokens);
+    for (std::int64_t i = window.first_scored; i < 75; ++i, ++row) {
+      const float* expected = logits.data() + (i - 1) * kVocab;
+      EXPECT_TRUE(std::equal(rows.at(row).begin(), rows[row].end(), expected)) << row;
+    }
+  }
+  EXPECT_EQ(rows.size(), row);
+}
+
+TEST(Perplexity, LogitsOfABatchAndOfNoMore) {
+  const auto model = model_with_output({});
+  Session session(model, {.kv = {}, .context = 64, .batch = 8});
+  expect_error(ErrorKind::kUsage, "before the first token", [&] { session.logits(); });
+  session.append(some_text(13));  // the last batch has five tokens
+  const std::span<const float> last = session.logits(4, 1);
+  const std::vector<float> expected(last.begin(), last.end());
+  EXPECT_TRUE(std::ranges::equal(session.logits(), expected));
+  EXPECT_EQ(session.logits(0, 5).size(), 5u * kVocab);
+  expect_error(ErrorKind::kUsage, "batch of 5", [&] { session.logits(0, 6); });
+  expect_error(ErrorKind::kUsage, "batch of 5", [&] { session.logits(6, 0); });
 }
 
 TEST(Perplexity, LogitsThatAreNotNumbersAreAnError) {

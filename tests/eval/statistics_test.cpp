@@ -57,5 +57,14 @@ TEST(Statistics, AShortLastBlockWeighsByItsLength) {
   EXPECT_LT(block_standard_error(values), 0.5);
 }
 
+TEST(Quantile, IsLinearBetweenRanks) {
+  const std::vector<double> values = {1.0, 2.0, 4.0, 8.0};
+  EXPECT_EQ(quantile(values, 0.0), 1.0);
+  EXPECT_EQ(quantile(values, 1.0), 8.0);
+  EXPECT_DOUBLE_EQ(quantile(values, 0.5), 3.0);
+  EXPECT_DOUBLE_EQ(quantile(values, 0.9), 6.8);
+  EXPECT_EQ(quantile(std::vector<double>{5.0}, 0.3), 5.0);
+}
+
 }  // namespace
 }  // namespace quant::test

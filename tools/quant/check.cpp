@@ -36,6 +36,13 @@ Repetition repetition_of(const Json& baseline, const RunOptions& run, const Chec
   r.run.batch = std::max(record.at("batch").get<int>(), 1);
   r.run.math = record.at("math").get<std::string>();
   r.run.output.clear();
+  if (record.at("text_path").is_null()) {
+    throw Error(
+        ErrorKind::kUsage,
+        fmt::format("{} was measured on the tokens of a file of log-probabilities; make the "
+                    "baseline with --ppl FILE",
+                    check.baseline));
+  }
   r.ppl.protocol = record.at("protocol").get<std::string>();
   r.ppl.stride = record.value("stride", 0);
   r.ppl.chunks = record.value("chunks", 0);

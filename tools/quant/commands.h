@@ -15,6 +15,8 @@ void run_check(const RunOptions& run, const CheckArguments& check);
 void run_plan(const RunOptions& run, const PlanArguments& plan);
 void run_sweep(const SweepArguments& arguments);
 void run_report(const RunOptions& run, const ReportArguments& report);
+void run_score(const RunOptions& run, const ScoreArguments& score);
+void run_diverge(const RunOptions& run, const DivergeArguments& diverge);
 void run_tokenize(const TokenizeOptions& options);
 
 }  // namespace quant::tool

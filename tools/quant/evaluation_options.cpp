@@ -1,4 +1,4 @@
-// Options of compare, check and plan.
+// Options of compare, check, plan, score and diverge.
 #include <fmt/format.h>
 
 #include <charconv>
@@ -107,6 +107,36 @@ void add_plan(CLI::App& app, RunOptions& run, PlanArguments& plan) {
   add_bytes(sub, "--weights", plan.weights, "Memory of the weights (default: the file's tensors)");
   sub.add_option("--quality", plan.quality, "What compare --json -o wrote, for the quality columns")
       ->type_name("FILE");
+}
+
+void add_score(CLI::App& app, RunOptions& run, ScoreArguments& score) {
+  CLI::App& sub = add_command(app, "score", "Log-likelihoods of continuations, JSON lines");
+  add_run_options(sub, run);
+  begin_group(sub, kTaskOptions);
+  sub.add_option("jobs", score.jobs,
+                 "JSON lines with context and continuation (default: standard input)")
+      ->type_name("FILE");
+  CLI::Option* choices = sub.add_flag(
+      "--choices", score.choices,
+      "Multiple choice: lines with context, endings and label; prints acc and acc_norm");
+  sub.add_option("--delimiter", score.delimiter,
+                 "What stands between context and ending (--choices; default: a space)")
+      ->needs(choices)
+      ->type_name("TEXT");
+  sub.add_flag("--truncate", score.truncate, "Drop the beginning of contexts that are too long");
+  sub.add_flag("--special", score.parse_special, "Read special tokens in the texts as such");
+}
+
+void add_diverge(CLI::App& app, RunOptions& run, DivergeArguments& diverge) {
+  CLI::App& sub = add_command(app, "diverge", "Where greedy text leaves that of an FP32 cache");
+  add_run_options(sub, run);
+  begin_group(sub, kTaskOptions);
+  sub.add_option("--prompts", diverge.prompts, "Prompts, one a line (- for standard input)")
+      ->required()
+      ->type_name("FILE");
+  sub.add_option("-n,--n-predict", diverge.n_predict, "Tokens to generate at most")
+      ->check(at_least(1))
+      ->type_name("N");
 }
 
 }  // namespace quant::tool

@@ -99,25 +99,43 @@ void check_writable(const std::string& path) {
   if (::access(written.c_str(), W_OK) != 0) fail(path, errno);
 }
 
+struct OutputFile::State {
+  std::string path;
+  std::string written;  // the path itself, or the temporary file
+  File file;
+
+  bool is_temporary() const { return written != path; }
+};
+
+OutputFile::OutputFile(const std::string& path) {
+  const std::string written = is_device(path) ? path : fmt::format("{}.{}.tmp", path, ::getpid());
+  File file(std::fopen(written.c_str(), "wb"));
+  if (file == nullptr) fail(path, errno);
+  state_ = std::make_unique<State>(State{path, written, std::move(file)});
+}
+
+OutputFile::~OutputFile() {
+  if (state_->is_temporary()) std::remove(state_->written.c_str());  // of a failure, if it is there
+}
+
+void OutputFile::write(std::string_view bytes) {
+  if (std::fwrite(bytes.data(), 1, bytes.size(), state_->file.get()) != bytes.size()) {
+    fail(state_->path, errno);
+  }
+}
+
+void OutputFile::commit() {
+  if (std::fflush(state_->file.get()) != 0) fail(state_->path, errno);
+  if (!state_->is_temporary()) return;
+  // On the disk before it has its name: not even a power cut leaves half a file.
+  if (::fsync(::fileno(state_->file.get())) != 0) fail(state_->path, errno);
+  if (std::rename(state_->written.c_str(), state_->path.c_str()) != 0) fail(state_->path, errno);
+}
+
 void write_file(const std::string& path, std::string_view contents) {
-  const auto write = [&](const std::string& to) {
-    File file(std::fopen(to.c_str(), "wb"));
-    if (file == nullptr || !write_all(file.get(), contents)) fail(path, errno);
-    return file;
-  };
-  if (is_device(path)) {
-    write(path);  // a device or a pipe must not be renamed over
-    return;
-  }
-  const std::string temporary = fmt::format("{}.{}.tmp", path, ::getpid());
-  try {
-    // On the disk before it has its name: not even a power cut leaves half a file.
-    if (::fsync(::fileno(write(temporary).get())) != 0) fail(path, errno);
-    if (std::rename(temporary.c_str(), path.c_str()) != 0) fail(path, errno);
-  } catch (...) {
-    std::remove(temporary.c_str());
-    throw;
-  }
+  OutputFile file(path);
+  file.write(contents);
+  file.commit();
 }
 
 void append_file(const std::string& path, std::string_view contents) {

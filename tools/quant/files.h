@@ -1,6 +1,7 @@
 // Reading texts and writing results.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,8 +13,25 @@ std::string read_text(const std::string& path);
 /// Throws Error(kIo) if write_file would fail for the path's sake, before hours are spent on what
 /// to write.
 void check_writable(const std::string& path);
-/// Writes to a temporary file beside the target and renames it: the old file survives a failure.
-/// Throws Error(kIo).
+/// A file that is written piece by piece into a temporary file beside the target, which commit()
+/// renames: the old file survives a failure. Devices and pipes are written directly.
+class OutputFile {
+ public:
+  /// Throws Error(kIo).
+  explicit OutputFile(const std::string& path);
+  ~OutputFile();
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+  /// Throws Error(kIo).
+  void write(std::string_view bytes);
+  void commit();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// The whole file at once. Throws Error(kIo).
 void write_file(const std::string& path, std::string_view contents);
 /// Adds to the end of a file, which need not exist. Throws Error(kIo).
 void append_file(const std::string& path, std::string_view contents);

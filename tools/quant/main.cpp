@@ -39,6 +39,10 @@ void run(const Options& options) {
       return run_sweep(options.sweep);
     case Command::kReport:
       return run_report(options.run, options.report);
+    case Command::kScore:
+      return run_score(options.run, options.score);
+    case Command::kDiverge:
+      return run_diverge(options.run, options.diverge);
     case Command::kTokenize:
       return run_tokenize(options.tokenize);
   }

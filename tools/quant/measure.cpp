@@ -7,6 +7,7 @@
 
 #include "console.h"
 #include "files.h"
+#include "logits_exchange.h"
 #include "quant/error.h"
 
 namespace quant::tool {
@@ -21,8 +22,20 @@ std::string text_of(const std::string& path, Protocol protocol) {
   return text;
 }
 
+Protocol protocol_of(const PplOptions& ppl) {
+  const bool with_logits = !ppl.save_logits.empty() || !ppl.kl_base.empty();
+  if (ppl.protocol.empty()) return with_logits ? Protocol::kLlamaCpp : Protocol::kContext;
+  const Protocol protocol = parse_protocol(ppl.protocol);
+  if (with_logits && protocol != Protocol::kLlamaCpp) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("--save-logits and --kl-base go with --protocol llamacpp, not {}",
+                            ppl.protocol));
+  }
+  return protocol;
+}
+
 PlanOptions plan_options(const RunOptions& run, const PplOptions& ppl) {
-  return {.protocol = parse_protocol(ppl.protocol),
+  return {.protocol = protocol_of(ppl),
           .context = run.context,
           .stride = ppl.stride,
           .chunks = ppl.chunks,
@@ -54,12 +67,14 @@ Measurement measure_text(const RunOptions& run, const PplOptions& ppl, const std
                          const Progress& progress) {
   const PlanOptions wanted = plan_options(run, ppl);
   const SessionOptions options = session_options(run, MathMode::kExact);
+  LogitsExchange logits(ppl);
   const auto model = Model::load(run.model, {.threads = options.threads});
-  PlannedText text = plan_text(*model, path, wanted);
+  PlannedText text = logits.plan(*model, path, wanted);
   Session session(model, options_for(text.plan, options));
-  PerplexityResult result = measure_perplexity(session, text.plan, progress);
+  PerplexityResult result = measure_perplexity(session, text.plan, progress, logits.visitor());
   Json record =
       perplexity_record(session, run, text.plan, result, text.text, path, text.tokens, ppl.losses);
+  logits.finish(record);
   return {std::move(text.plan), std::move(result), std::move(record)};
 }
 

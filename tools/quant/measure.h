@@ -15,6 +15,9 @@ namespace quant::tool {
 /// A text as a protocol reads it: llama-perplexity drops one newline at the end of a file.
 /// Throws Error(kUsage) if nothing is left, Error(kIo).
 std::string text_of(const std::string& path, Protocol protocol);
+/// The protocol that was asked for, or else the one that the other options need. Throws
+/// Error(kUsage).
+Protocol protocol_of(const PplOptions& ppl);
 /// Throws Error(kUsage).
 PlanOptions plan_options(const RunOptions& run, const PplOptions& ppl);
 
@@ -24,13 +27,14 @@ struct Measurement {
   Json record;
 };
 
-/// A perplexity beyond what a number can hold is null in the record.
+/// A perplexity beyond what a number can hold is null in the record. An empty path stands for the
+/// tokens of --kl-base.
 Measurement measure_text(const RunOptions& run, const PplOptions& ppl, const std::string& path,
                          const Progress& progress);
 
 /// A text that was read, tokenized and divided into windows.
 struct PlannedText {
-  std::string path;
+  std::string path;  ///< "" if the tokens are those of --kl-base
   std::string text;
   std::vector<Token> tokens;
   EvalPlan plan;

@@ -21,5 +21,7 @@ void add_check(CLI::App& app, RunOptions& run, CheckArguments& check);
 void add_sweep(CLI::App& app, SweepArguments& sweep);
 void add_report(CLI::App& app, RunOptions& run, ReportArguments& report);
 void add_plan(CLI::App& app, RunOptions& run, PlanArguments& plan);
+void add_score(CLI::App& app, RunOptions& run, ScoreArguments& score);
+void add_diverge(CLI::App& app, RunOptions& run, DivergeArguments& diverge);
 
 }  // namespace quant::tool

@@ -17,15 +17,17 @@ struct Scope {
 const Scope kScopes[] = {
     {kTaskOptions, {Command::kPerplexity, Command::kGenerate, Command::kInfo}},
     {kCacheOptions,
-     {Command::kPerplexity, Command::kGenerate, Command::kBench, Command::kCompare,
-      Command::kPlan}},
+     {Command::kPerplexity, Command::kGenerate, Command::kBench, Command::kCompare, Command::kPlan,
+      Command::kScore, Command::kDiverge}},
     {kComputingOptions,
-     {Command::kPerplexity, Command::kGenerate, Command::kBench, Command::kCompare}},
+     {Command::kPerplexity, Command::kGenerate, Command::kBench, Command::kCompare, Command::kScore,
+      Command::kDiverge}},
     {kPplOptions, {Command::kPerplexity, Command::kCompare}},
+    {kLogitsOptions, {Command::kPerplexity}},
     {kGenerateOptions, {Command::kGenerate}},
     {kResultOptions,
      {Command::kPerplexity, Command::kGenerate, Command::kInfo, Command::kBench, Command::kCompare,
-      Command::kCheck, Command::kPlan}},
+      Command::kCheck, Command::kPlan, Command::kScore, Command::kDiverge}},
 };
 
 constexpr std::string_view kWelcomeEverywhere[] = {"--threads", "--batch-size", "--seed"};
@@ -62,18 +64,21 @@ std::string_view name_of(Command command) {
       return "sweep";
     case Command::kReport:
       return "report";
+    case Command::kScore:
+      return "score";
+    case Command::kDiverge:
+      return "diverge";
     default:
       return "--help";
   }
 }
 
 void refuse_outside_of_strided(const CLI::App& app, const Options& options) {
-  if (app.count("--stride") == 0 || parse_protocol(options.ppl.protocol) == Protocol::kStrided) {
-    return;
-  }
-  throw Error(ErrorKind::kUsage,
-              fmt::format("--stride has no effect with --protocol {}; add --protocol strided",
-                          options.ppl.protocol));
+  const std::string protocol = options.ppl.protocol.empty() ? "context" : options.ppl.protocol;
+  if (app.count("--stride") == 0 || parse_protocol(protocol) == Protocol::kStrided) return;
+  throw Error(
+      ErrorKind::kUsage,
+      fmt::format("--stride has no effect with --protocol {}; add --protocol strided", protocol));
 }
 
 /// The default is greedy. Who says so, with -T 0, may leave the other options where they are.
@@ -92,7 +97,8 @@ void refuse_without_temperature(const CLI::App& app) {
 
 void refuse_without_effect(const CLI::App& app, const Options& options) {
   constexpr Command kSubcommands[] = {Command::kTypes,   Command::kTokenize, Command::kBench,
-                                      Command::kCompare, Command::kCheck,    Command::kPlan};
+                                      Command::kCompare, Command::kCheck,    Command::kPlan,
+                                      Command::kScore,   Command::kDiverge};
   const Command command = options.command;
   const bool behind = std::ranges::find(kSubcommands, command) != std::end(kSubcommands);
   for (const CLI::Option* option : app.get_options()) {

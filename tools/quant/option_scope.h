@@ -11,6 +11,7 @@ inline constexpr const char* kTaskOptions = "What to do";
 inline constexpr const char* kCacheOptions = "KV cache";
 inline constexpr const char* kComputingOptions = "Computing";
 inline constexpr const char* kPplOptions = "Perplexity";
+inline constexpr const char* kLogitsOptions = "Files of log-probabilities (--ppl)";
 inline constexpr const char* kGenerateOptions = "Generation";
 inline constexpr const char* kResultOptions = "Results";
 

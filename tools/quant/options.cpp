@@ -24,6 +24,8 @@ constexpr const char* kExamples =
     "  quant check baseline.json\n"
     "  quant plan --shape llama-3.2-3b --ram 8GiB\n"
     "  quant sweep grid.toml -o runs && quant report runs\n"
+    "  quant score model.gguf jobs.jsonl -k turbo_kv_4b\n"
+    "  quant diverge model.gguf --prompts prompts.txt -k turbo_kv_4b -v turbo_kv_4b\n"
     "  quant types\n"
     "  quant tokenize model.gguf text.txt --ids\n";
 
@@ -122,7 +124,8 @@ void add_task_options(CLI::App& app, Options& options, bool& info) {
 
 void add_protocol_options(CLI::App& app, PplOptions& ppl) {
   begin_group(app, kPplOptions);
-  app.add_option("--protocol", ppl.protocol, "context, llamacpp or strided")->type_name("NAME");
+  app.add_option("--protocol", ppl.protocol, "context (default), llamacpp or strided")
+      ->type_name("NAME");
   app.add_option("--stride", ppl.stride, "Tokens a window advances (--protocol strided)")
       ->check(at_least(1))
       ->type_name("N");
@@ -137,6 +140,16 @@ void add_protocol_options(CLI::App& app, PplOptions& ppl) {
 }
 
 namespace {
+
+void add_logits_options(CLI::App& app, PplOptions& ppl) {
+  begin_group(app, kLogitsOptions);
+  app.add_option("--save-logits", ppl.save_logits,
+                 "Write log-probabilities as llama-perplexity --kl-divergence-base does")
+      ->type_name("FILE");
+  app.add_option("--kl-base", ppl.kl_base,
+                 "Measure KL divergence from the log-probabilities in a file of that kind")
+      ->type_name("FILE");
+}
 
 void add_generate_options(CLI::App& app, GenerateOptions& generate) {
   begin_group(app, kGenerateOptions);
@@ -207,6 +220,8 @@ Command command_of(const CLI::App& app, const Options& options, bool info) {
   }
   if (bench) return Command::kBench;
   if (app.got_subcommand("compare")) return Command::kCompare;
+  if (app.got_subcommand("score")) return Command::kScore;
+  if (app.got_subcommand("diverge")) return Command::kDiverge;
   const bool generate = options.generate.prompt.has_value() ||
                         (!options.generate.prompt_file.empty() && !options.ppl.requested);
   if (static_cast<int>(info) + static_cast<int>(options.ppl.requested) +
@@ -236,6 +251,7 @@ Options parse_options(int argc, const char* const* argv) {
   begin_group(app, kOtherOptions);
   add_run_options(app, options.run);
   add_protocol_options(app, options.ppl);
+  add_logits_options(app, options.ppl);
   add_generate_options(app, options.generate);
   begin_group(app, kOtherOptions);
   CLI::App* types = app.add_subcommand("types", "List the KV formats");
@@ -247,6 +263,8 @@ Options parse_options(int argc, const char* const* argv) {
   add_compare(app, options.run, options.ppl, options.compare);
   add_check(app, options.run, options.check);
   add_plan(app, options.run, options.plan);
+  add_score(app, options.run, options.score);
+  add_diverge(app, options.run, options.diverge);
 
   const std::vector<std::string> arguments = arguments_of(argc, argv);
   const auto used = [&app]() -> const CLI::App& {

@@ -35,13 +35,15 @@ struct RunOptions {
 
 struct PplOptions {
   bool requested = false;
-  std::string text;  ///< path, "-" for standard input, "" = not said
-  std::string protocol = "context";
+  std::string text;      ///< path, "-" for standard input, "" = not said
+  std::string protocol;  ///< "" = not said
   int stride = 0;
   int chunks = 0;
   std::int64_t offset = 0;
   bool allow_longer = false;
-  bool losses = false;  ///< each token's loss goes into the record
+  bool losses = false;      ///< each token's loss goes into the record
+  std::string save_logits;  ///< path, "" = do not
+  std::string kl_base;      ///< path, "" = none
 };
 
 struct GenerateOptions {
@@ -110,6 +112,19 @@ struct ReportArguments {
   double margin = 0.5;
 };
 
+struct ScoreArguments {
+  std::string jobs = "-";  ///< path, "-" for standard input
+  bool choices = false;
+  std::string delimiter = " ";  ///< between a context and its endings
+  bool truncate = false;
+  bool parse_special = false;
+};
+
+struct DivergeArguments {
+  std::string prompts;  ///< path, "-" for standard input
+  int n_predict = 128;
+};
+
 enum class Command {
   kHelp,
   kPerplexity,
@@ -122,7 +137,9 @@ enum class Command {
   kCheck,
   kPlan,
   kSweep,
-  kReport
+  kReport,
+  kScore,
+  kDiverge
 };
 
 struct Options {
@@ -137,6 +154,8 @@ struct Options {
   PlanArguments plan;
   SweepArguments sweep;
   ReportArguments report;
+  ScoreArguments score;
+  DivergeArguments diverge;
   bool types_json = false;
 };
 

@@ -11,15 +11,18 @@ namespace {
 
 constexpr double kMiB = 1024.0 * 1024.0;
 
+[[noreturn]] void refuse(const std::string& message) { throw Error(ErrorKind::kUsage, message); }
+
+/// "" if no text was named and the base's own tokens will do.
 std::string text_path_of(const PplOptions& ppl, const std::string& text_file) {
   if (!ppl.text.empty() && !text_file.empty()) {
-    throw Error(ErrorKind::kUsage, "two texts given: --ppl FILE and -f FILE; leave one out");
+    refuse("two texts given: --ppl FILE and -f FILE; leave one out");
   }
   if (!ppl.text.empty()) return ppl.text;
   if (!text_file.empty()) return text_file;
+  if (!ppl.kl_base.empty()) return "";
   if (stdin_is_piped()) return "-";
-  throw Error(ErrorKind::kUsage,
-              "--ppl needs a text: quant model.gguf --ppl text.txt, or a pipe into it");
+  refuse("--ppl needs a text: quant model.gguf --ppl text.txt, or a pipe into it");
 }
 
 std::string side_line(const Json& record, const char* type, const char* window, const char* bits,
@@ -31,8 +34,8 @@ std::string side_line(const Json& record, const char* type, const char* window, 
       100.0 * record[std::string(share) + "_end"].get<double>());
 }
 
-std::string uncertainty(const Json& value) {
-  return value.is_null() ? "unknown" : fmt::format("{:.4f}", value.get<double>());
+std::string uncertainty(const Json& value, int decimals = 4) {
+  return value.is_null() ? "unknown" : fmt::format("{:.{}f}", value.get<double>(), decimals);
 }
 
 std::string report(const Json& r) {
@@ -45,6 +48,18 @@ std::string report(const Json& r) {
                    uncertainty(r["standard_error"]), uncertainty(r["standard_error_blocks"])));
   line("mean loss", fmt::format("{:.6f} nats over {} scored tokens", r["mean_nll"].get<double>(),
                                 r["scored_tokens"].get<std::int64_t>()));
+  if (r.contains("kl_mean")) {
+    line("base",
+         fmt::format("perplexity {}, delta {:+.6f} ± {} nats a token", r["base_perplexity"].dump(),
+                     r["delta_nll"].get<double>(), uncertainty(r["delta_nll_standard_error"], 6)));
+    line("KL", fmt::format("mean {:.6f} ± {}, median {:.6f}, 99 % {:.6f}, max {:.6f} nats",
+                           r["kl_mean"].get<double>(), uncertainty(r["kl_standard_error"], 6),
+                           r["kl_p50"].get<double>(), r["kl_p99"].get<double>(),
+                           r["kl_max"].get<double>()));
+    line("same top",
+         fmt::format("{:.3f} %, RMS of delta p {:.3f} %", 100.0 * r["same_top1"].get<double>(),
+                     100.0 * r["delta_p_rms"].get<double>()));
+  }
   line("protocol", fmt::format("{}, {} context{} of up to {} tokens",
                                r["protocol"].get<std::string>(), r["contexts"].get<int>(),
                                r["contexts"] == 1 ? "" : "s", r["context"].get<int>()));

@@ -57,8 +57,10 @@ std::string tokens_sha256(std::span<const Token> tokens) {
 
 Json text_record(const EvalPlan& plan, const std::string& text, const std::string& text_path,
                  std::span<const Token> tokens) {
-  Json record{{"text_path", text_path},
-              {"text_sha256", sha256_of(text)},
+  // Without a text the tokens came from a file of log-probabilities.
+  const bool is_text = !text_path.empty();
+  Json record{{"text_path", is_text ? Json(text_path) : Json(nullptr)},
+              {"text_sha256", is_text ? Json(sha256_of(text)) : Json(nullptr)},
               {"tokens_sha256", tokens_sha256(tokens)},
               {"protocol", protocol_name(plan.protocol)},
               {"context", plan.context},
