@@ -4,34 +4,10 @@
 #include <algorithm>
 
 #include "check.h"
+#include "xml.h"
 
 namespace quant::tool {
-namespace {
-
-std::string xml_text(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 std::string check_table(const std::vector<CheckedRow>& rows) {
   std::string out;
@@ -48,11 +24,12 @@ std::string junit_xml(const std::string& baseline, const std::vector<CheckedRow>
       "<testsuite name=\"quant check\" tests=\"{}\" failures=\"{}\">\n",
       rows.size(), failures);
   for (const CheckedRow& row : rows) {
-    out += fmt::format("  <testcase classname=\"{}\" name=\"{}\">\n", xml_text(baseline),
-                       xml_text(row.name));
+    out += fmt::format("  <testcase classname=\"{}\" name=\"{}\">\n", escape_xml(baseline),
+                       escape_xml(row.name));
     const char* const element = row.passed ? "system-out" : "failure";
-    out += row.passed ? fmt::format("    <{0}>{1}</{0}>\n", element, xml_text(row.message))
-                      : fmt::format("    <{0} message=\"{1}\"/>\n", element, xml_text(row.message));
+    out += row.passed
+               ? fmt::format("    <{0}>{1}</{0}>\n", element, escape_xml(row.message))
+               : fmt::format("    <{0} message=\"{1}\"/>\n", element, escape_xml(row.message));
     out += "  </testcase>\n";
   }
   return out + "</testsuite>\n";

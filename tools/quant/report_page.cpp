@@ -4,6 +4,7 @@
 
 #include "report_picture.h"
 #include "report_table.h"
+#include "xml.h"
 
 namespace quant::tool {
 namespace {

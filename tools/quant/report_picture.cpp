@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "report_table.h"
+#include "xml.h"
 
 namespace quant::tool {
 namespace {
@@ -299,29 +300,6 @@ class Picture {
 };
 
 }  // namespace
-
-std::string escape_xml(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
 
 std::string pareto_picture(const Json& group, bool titled) { return Picture(group, titled).draw(); }
 

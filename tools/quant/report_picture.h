@@ -13,7 +13,5 @@ namespace quant::tool {
 std::string pareto_picture(const Json& group, bool titled);
 /// The pictures of all groups, one below the other in one SVG.
 std::string pictures_of(const Json& data);
-/// Text for XML.
-std::string escape_xml(const std::string& text);
 
 }  // namespace quant::tool
