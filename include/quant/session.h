@@ -14,6 +14,8 @@
 
 namespace quant {
 
+class AttentionObserver;
+
 /// exact: FP32 activations and accumulation. fast: activations rounded to int8 in blocks of 32
 /// before each product with quantized weights; weights stored as floats stay exact.
 enum class MathMode { kExact, kFast };
@@ -30,6 +32,9 @@ struct SessionOptions {
   int threads = 1;
   MathMode math = MathMode::kExact;
   Isa isa = best_isa();
+  /// Sees what the queries attend to: all of append(tokens), and of append(tokens, targets, losses)
+  /// those with a target. Not owned; must outlive the session.
+  AttentionObserver* observer = nullptr;
 };
 
 /// Loss of one target token, and what the model would have said.

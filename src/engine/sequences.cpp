@@ -86,10 +86,10 @@ void Sequences::prepare(std::span<const Token> tokens) {
   }
 }
 
-void Sequences::run_batch(std::span<const Token> tokens) {
+void Sequences::run_batch(std::span<const Token> tokens, std::span<const Token> targets) {
   // Layers before one that refuses a row have taken the batch in already.
   refused_ = true;
-  hidden_ = transformer_.forward(tokens, position_, caches_);
+  hidden_ = transformer_.forward(tokens, position_, caches_, targets);
   refused_ = false;
   last_batch_ = tokens.size();
   position_ += static_cast<std::int64_t>(tokens.size());
@@ -103,7 +103,7 @@ void Sequences::run_losses(std::span<const Token> tokens, std::span<const Token>
               (specs_.size() == 1 || divergences.size() == rows) &&
               std::ranges::none_of(targets, [=](Token t) { return t >= n_vocab; }),
           "every token needs a target of the vocabulary, or none, and a loss");
-  run(tokens, [&](std::size_t first, std::size_t n) {
+  run(tokens, targets, [&](std::size_t first, std::size_t n) {
     head_.losses(transformer_.linear(), hidden_.data(), targets.subspan(first, n),
                  {losses.subspan(first), divergences.subspan(divergences.empty() ? 0 : first),
                   tokens.size()});

@@ -26,9 +26,10 @@ class Sequences {
   void forget_from(std::int64_t position) noexcept;
 
   /// Runs tokens batch by batch; visit(first, n) is called after each, when hidden() is its last
-  /// layer's. Throws Error(kUsage) beyond the context and Error(kEvaluation) if a row is refused.
+  /// layer's. options.observer sees the tokens with a target, all if `targets` is empty. Throws
+  /// Error(kUsage) beyond the context and Error(kEvaluation) if a row is refused.
   template <class Visit>
-  void run(std::span<const Token> tokens, const Visit& visit);
+  void run(std::span<const Token> tokens, std::span<const Token> targets, const Visit& visit);
   /// Losses and, for several sequences, divergences of all tokens; arrays as in Lockstep::append.
   void run_losses(std::span<const Token> tokens, std::span<const Token> targets,
                   std::span<TokenLoss> losses, std::span<double> divergences);
@@ -50,8 +51,9 @@ class Sequences {
   /// Checks tokens and makes room for them.
   void prepare(std::span<const Token> tokens);
   template <class Visit>
-  void run_batches(std::span<const Token> tokens, const Visit& visit);
-  void run_batch(std::span<const Token> tokens);
+  void run_batches(std::span<const Token> tokens, std::span<const Token> targets,
+                   const Visit& visit);
+  void run_batch(std::span<const Token> tokens, std::span<const Token> targets);
 
   std::shared_ptr<const Model> model_;
   SessionOptions options_;
@@ -67,16 +69,18 @@ class Sequences {
 };
 
 template <class Visit>
-void Sequences::run(std::span<const Token> tokens, const Visit& visit) {
+void Sequences::run(std::span<const Token> tokens, std::span<const Token> targets,
+                    const Visit& visit) {
   prepare(tokens);
-  with_crew(options_.threads, [&] { run_batches(tokens, visit); });
+  with_crew(options_.threads, [&] { run_batches(tokens, targets, visit); });
 }
 
 template <class Visit>
-void Sequences::run_batches(std::span<const Token> tokens, const Visit& visit) {
+void Sequences::run_batches(std::span<const Token> tokens, std::span<const Token> targets,
+                            const Visit& visit) {
   for (std::size_t first = 0; first < tokens.size();) {
     const std::size_t n = std::min(tokens.size() - first, static_cast<std::size_t>(options_.batch));
-    run_batch(tokens.subspan(first, n));
+    run_batch(tokens.subspan(first, n), targets.empty() ? targets : targets.subspan(first, n));
     visit(first, n);
     first += n;
   }

@@ -58,7 +58,7 @@ const Model& Session::model() const noexcept { return state_->sequences.model();
 const SessionOptions& Session::options() const noexcept { return state_->sequences.options(); }
 
 void Session::append(std::span<const Token> tokens) {
-  state_->sequences.run(tokens, [](std::size_t, std::size_t) {});
+  state_->sequences.run(tokens, {}, [](std::size_t, std::size_t) {});
 }
 
 void Session::append(std::span<const Token> tokens, std::span<const Token> targets,
@@ -69,7 +69,7 @@ void Session::append(std::span<const Token> tokens, std::span<const Token> targe
 std::vector<float> Session::append_with_logits(std::span<const Token> tokens) {
   const std::size_t n_vocab = static_cast<std::size_t>(model().config().n_vocab);
   std::vector<float> logits(tokens.size() * n_vocab);
-  state_->sequences.run(tokens, [&](std::size_t first, std::size_t n) {
+  state_->sequences.run(tokens, {}, [&](std::size_t first, std::size_t n) {
     state_->sequences.logits(0, n, logits.data() + first * n_vocab);
   });
   return logits;

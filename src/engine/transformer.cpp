@@ -32,28 +32,33 @@ Transformer::Transformer(const Model& model, const SessionOptions& options, int 
               longest_row(config_)),
       attention_(config_, kernels_, options.math, options.threads, options.batch) {
   for (const RopeConfig& rope : config_.ropes) ropes_.emplace_back(rope, options.context);
+  if (options.observer != nullptr) {
+    probe_.emplace(config_, kernels_, options.threads, options.batch, *options.observer);
+  }
 }
 
 void Transformer::reserve(std::int64_t positions) {
   for (RopeTable& rope : ropes_) rope.reserve(positions);
   attention_.reserve(positions);
+  if (probe_.has_value()) probe_->reserve(positions);
 }
 
 std::span<const float> Transformer::forward(std::span<const Token> tokens,
-                                            std::int64_t first_position,
-                                            std::span<KvCache> caches) {
+                                            std::int64_t first_position, std::span<KvCache> caches,
+                                            std::span<const Token> targets) {
   const int length = static_cast<int>(tokens.size());
   const int n_tokens = length * n_sequences_;
   embed(tokens);
   for (int layer = 0; layer < config_.n_layers; ++layer) {
-    block({first_position, n_tokens, length, layer, weights_.layers[to_size(layer)], caches});
+    block({first_position, n_tokens, length, layer, weights_.layers[to_size(layer)], caches,
+           targets});
   }
   final_norm(length);
   return {act_.normed.data(), to_size(n_tokens) * to_size(config_.n_embd)};
 }
 
-/// Rows are read in the mapped file. Each first touch makes some 64 KiB around it resident, which in
-/// time would be the whole table: so its pages are given back now and then.
+/// Rows are read in the mapped file. Each first touch makes some 64 KiB around it resident, which
+/// in time would be the whole table: so its pages are given back now and then.
 void Transformer::embed(std::span<const Token> tokens) noexcept {
   constexpr std::size_t kLookups = 512;
   const Matrix& table = weights_.embedding;
@@ -178,14 +183,16 @@ void Transformer::attend(const Batch& batch, int sequence) noexcept {
   const std::int64_t rows_before = std::int64_t{sequence} * max_batch_ * config_.n_kv_heads;
   const float* exact_keys = act_.exact_keys.data() + rows_before * config_.key_dim;
   const float* exact_values = act_.exact_values.data() + rows_before * config_.value_dim;
-  attention_(keys, values,
-             {.first_position = batch.first_position,
-              .n_tokens = batch.length,
-              .sliding_window = config_.layers[to_size(batch.layer)].sliding_window,
-              .queries = act_.queries.data() + tokens_before * config_.n_heads * config_.key_dim,
-              .exact_keys = exact_keys,
-              .exact_values = exact_values,
-              .out = act_.attended.data() + tokens_before * config_.n_heads * config_.value_dim});
+  const AttentionBatch queries{
+      .first_position = batch.first_position,
+      .n_tokens = batch.length,
+      .sliding_window = config_.layers[to_size(batch.layer)].sliding_window,
+      .queries = act_.queries.data() + tokens_before * config_.n_heads * config_.key_dim,
+      .exact_keys = exact_keys,
+      .exact_values = exact_values,
+      .out = act_.attended.data() + tokens_before * config_.n_heads * config_.value_dim};
+  attention_(keys, values, queries);
+  if (probe_.has_value()) (*probe_)(sequence, batch.layer, keys, queries, batch.targets);
   const std::int64_t end = batch.first_position + batch.length;
   const std::size_t rows = to_size(max_batch_);
   keys.commit(batch.first_position, end, exact_keys, rows * to_size(config_.key_dim));

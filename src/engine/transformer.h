@@ -4,11 +4,13 @@
 // by the token's position, appending and attention run for each cache.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "engine/activations.h"
 #include "engine/attention.h"
+#include "engine/attention_probe.h"
 #include "engine/linear.h"
 #include "engine/rope_table.h"
 #include "kernels/kernels.h"
@@ -28,9 +30,10 @@ class Transformer {
   void reserve(std::int64_t positions);
   /// Runs tokens (at most options.batch) at positions first_position… through all layers and the
   /// final norm, appending to the cache of every sequence. Returns [tokens][sequences][n_embd],
-  /// valid until the next call. Throws Error(kEvaluation) if a format refuses a key or value.
+  /// valid until the next call. options.observer sees the tokens with a target, all if `targets` is
+  /// empty. Throws Error(kEvaluation) if a format refuses a key or value.
   std::span<const float> forward(std::span<const Token> tokens, std::int64_t first_position,
-                                 std::span<KvCache> caches);
+                                 std::span<KvCache> caches, std::span<const Token> targets);
   Linear& linear() noexcept { return linear_; }
 
  private:
@@ -40,7 +43,8 @@ class Transformer {
     int length;    // positions by which each sequence grows
     int layer;
     const LayerWeights& weights;
-    std::span<KvCache> caches;  // [sequences]
+    std::span<KvCache> caches;       // [sequences]
+    std::span<const Token> targets;  // [length], or empty
   };
 
   void embed(std::span<const Token> tokens) noexcept;
@@ -68,6 +72,7 @@ class Transformer {
   Activations act_;
   Linear linear_;
   Attention attention_;
+  std::optional<AttentionProbe> probe_;
   std::size_t lookups_ = 0;  // of embeddings, since the table's pages were given back
 };
 

@@ -124,8 +124,8 @@ Doubles NaiveModel::norm(const std::string& name, const Doubles& x) const {
   return out;
 }
 
-Doubles NaiveModel::logits(std::span<const Token> tokens, const KvSpec& kv,
-                           const Codec& codec) const {
+Doubles NaiveModel::logits(std::span<const Token> tokens, const KvSpec& kv, const Codec& codec,
+                           const Witness& witness) const {
   const Tensor* embedding = file_.find_tensor("token_embd.weight");
   const int n_vocab = static_cast<int>(embedding->dims[1]);
   const Matrix table = matrix("token_embd.weight", n_vocab, n_embd_);
@@ -138,7 +138,7 @@ Doubles NaiveModel::logits(std::span<const Token> tokens, const KvSpec& kv,
     if (!gemma_) continue;
     for (double& x : hidden.back()) x *= std::sqrt(static_cast<double>(n_embd_));
   }
-  for (const Layer& layer : layers_) run_layer(layer, hidden, kv, codec);
+  for (const Layer& layer : layers_) run_layer(layer, hidden, kv, codec, witness);
   Doubles all;
   for (const Doubles& x : hidden) {
     for (const double logit :
@@ -150,7 +150,7 @@ Doubles NaiveModel::logits(std::span<const Token> tokens, const KvSpec& kv,
 }
 
 void NaiveModel::run_layer(const Layer& layer, std::vector<Doubles>& hidden, const KvSpec& kv,
-                           const Codec& codec) const {
+                           const Codec& codec, const Witness& witness) const {
   const int q_rows = n_heads_ * head_dim_;
   const int kv_rows = n_kv_heads_ * head_dim_;
   const int all_rows = q_rows + 2 * kv_rows;
@@ -167,7 +167,7 @@ void NaiveModel::run_layer(const Layer& layer, std::vector<Doubles>& hidden, con
     remember(keys, kv.key, codec, k);
     remember(values, kv.value, codec, v);
     Doubles attended =
-        multiply(output.values, 0, output.rows, attend(layer, kv, keys, values, q, t));
+        multiply(output.values, 0, output.rows, attend(layer, kv, keys, values, q, t, witness));
     if (gemma_) attended = norm(in_layer(layer.index, "post_attention_norm.weight"), attended);
     add(hidden[t], attended);
     Doubles fed = feed_forward(layer, norm(in_layer(layer.index, "ffn_norm.weight"), hidden[t]));
@@ -225,7 +225,8 @@ void NaiveModel::remember(Rows& rows, const KvSide& side, const Codec& codec, Do
 }
 
 Doubles NaiveModel::attend(const Layer& layer, const KvSpec& kv, const Rows& keys,
-                           const Rows& values, const Doubles& queries, std::size_t t) const {
+                           const Rows& values, const Doubles& queries, std::size_t t,
+                           const Witness& witness) const {
   const std::size_t dim = to_size(head_dim_);
   const auto query_position = static_cast<std::int64_t>(t);
   Doubles out(queries.size(), 0.0);
@@ -245,11 +246,13 @@ Doubles NaiveModel::attend(const Layer& layer, const KvSpec& kv, const Rows& key
       weights[i] = std::exp(softcap(score / std::sqrt(head_dim_), attention_softcap_));
       sum += weights[i];
     }
+    for (double& weight : weights) weight /= sum;
+    if (witness) witness(layer.index, static_cast<int>(head), query_position, weights);
     for (std::size_t i = 0; i <= t; ++i) {
       const bool exact = is_exact(kv.value, static_cast<std::int64_t>(i), query_position);
       const Doubles& value = exact ? values.exact[i] : values.decoded[i];
       for (std::size_t j = 0; j < dim; ++j) {
-        out[head * dim + j] += weights[i] / sum * value[kv_head * dim + j];
+        out[head * dim + j] += weights[i] * value[kv_head * dim + j];
       }
     }
   }

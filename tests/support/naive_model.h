@@ -22,13 +22,17 @@ class NaiveModel {
  public:
   /// What becomes of a row [head_dim] that is packed into a format and unpacked again.
   using Codec = std::function<std::vector<float>(KvType, const std::vector<float>&)>;
+  /// Sees the softmax of a head over all positions up to the query's, 0 where it sees nothing.
+  using Witness =
+      std::function<void(int layer, int head, std::int64_t position, const Doubles& weights)>;
 
   /// context: the session's, which LongRoPE's choice of factors depends on.
   NaiveModel(const std::string& path, int context);
 
   /// Logits after each token, [tokens][n_vocab]. What a query sees of keys and of values is the
   /// rule of docs/kv-formats.md, evaluated position by position.
-  Doubles logits(std::span<const Token> tokens, const KvSpec& kv, const Codec& codec) const;
+  Doubles logits(std::span<const Token> tokens, const KvSpec& kv, const Codec& codec,
+                 const Witness& witness = {}) const;
 
  private:
   struct Matrix {
@@ -53,14 +57,14 @@ class NaiveModel {
   int integer(const std::string& suffix, int fallback) const;
 
   void run_layer(const Layer& layer, std::vector<Doubles>& hidden, const KvSpec& kv,
-                 const Codec& codec) const;
+                 const Codec& codec, const Witness& witness) const;
   Doubles project(const Layer& layer, const std::string& which, int rows, int fused_offset,
                   int fused_rows, const Doubles& x) const;
   void prepare_heads(const Layer& layer, const std::string& which, int n_heads,
                      std::size_t position, Doubles& heads) const;
   void remember(Rows& rows, const KvSide& side, const Codec& codec, Doubles row) const;
   Doubles attend(const Layer& layer, const KvSpec& kv, const Rows& keys, const Rows& values,
-                 const Doubles& queries, std::size_t t) const;
+                 const Doubles& queries, std::size_t t, const Witness& witness) const;
   Doubles feed_forward(const Layer& layer, const Doubles& x) const;
   Doubles norm(const std::string& name, const Doubles& x) const;
 
