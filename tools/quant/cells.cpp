@@ -118,6 +118,7 @@ class Planner {
     common.ppl.stride = place.table.stride;
     common.ppl.chunks = place.table.chunks;
     common.ppl.allow_longer = place.table.allow_longer;
+    common.ppl.attention_mass = place.table.attention_mass;
     common.ppl.offset =
         seed_offset(common.seed, static_cast<std::int64_t>(tokens.size()), place.context);
     common.run.context = place.context;
@@ -161,6 +162,7 @@ class Planner {
                          {"key_window", cell.run.key_window},
                          {"value_window", cell.run.value_window},
                          {"sink", cell.run.key_sink}};
+    if (cell.ppl.attention_mass) cell.determinants["attention_mass"] = true;
     cell.key = sha256_of(cell.determinants.dump());
     if (keys_.insert(cell.key).second) cells_.push_back(std::move(cell));
   }

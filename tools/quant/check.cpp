@@ -49,6 +49,7 @@ Repetition repetition_of(const Json& baseline, const RunOptions& run, const Chec
   r.ppl.offset = record.value("text_offset", std::int64_t{0});
   r.ppl.allow_longer = true;
   r.ppl.losses = record.contains("losses");
+  r.ppl.attention_mass = record.contains("exact_key_mass");
   r.compare.texts = check.texts.empty() ? strings_of(record.at("text_path")) : check.texts;
   if (r.comparison) {
     r.compare.margin_percent = baseline.at("margin_percent").get<double>();

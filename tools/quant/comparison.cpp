@@ -93,6 +93,22 @@ Json table_record(const ModelConfig& config, const std::vector<KvSpec>& specs,
   return table;
 }
 
+/// Attention on exact rows of all configurations; nothing if it was not measured.
+void add_exact_masses(Json& table, const std::vector<ExactMassShare>& shares) {
+  if (shares.empty()) return;
+  add_exact_mass(table["baseline"], shares[0]);
+  for (std::size_t c = 1; c < shares.size(); ++c) add_exact_mass(table["rows"][c - 1], shares[c]);
+}
+
+void add_to_pool(const ExactMass& mass, std::vector<ExactMassShare>& text,
+                 std::vector<ExactMassShare>& pool) {
+  pool.resize(text.size());
+  for (std::size_t c = 0; c < text.size(); ++c) {
+    text[c] = mass.share(static_cast<int>(c));
+    pool[c] = pooled(pool[c], text[c]);
+  }
+}
+
 /// Averages in which each text counts the same.
 Json macro_record(const std::vector<KvSpec>& specs, const std::vector<LockstepResult>& texts,
                   double margin_percent) {
@@ -151,11 +167,16 @@ ComparisonMeasurement measure_comparison(const RunOptions& run, const PplOptions
   EvalPlan pool{};
   Json pooled_text;
   Json texts = Json::array();
+  std::vector<ExactMassShare> pooled_masses;
   std::vector<Json> largest;
   for (const std::string& path : compare_arguments.texts) {
     const PlannedText text = plan_text(*model, path, wanted);
     say_what_is_left_out(text.plan);
-    Lockstep lockstep(model, options_for(text.plan, options), out.specs);
+    SessionOptions for_text = options_for(text.plan, options);
+    ExactMass mass(config, out.specs);
+    std::vector<ExactMassShare> masses(ppl.attention_mass ? out.specs.size() : 0);
+    if (ppl.attention_mass) for_text.observer = &mass;
+    Lockstep lockstep(model, for_text, out.specs);
     {
       ProgressBar bar(path);
       out.results.push_back(measure_lockstep(
@@ -167,6 +188,8 @@ ComparisonMeasurement measure_comparison(const RunOptions& run, const PplOptions
     std::vector<Json> records = heads(lockstep, machine);
     texts.push_back(table_record(config, out.specs, records, described, text.plan, result,
                                  compare({&result, 1}, margin), ppl.losses));
+    add_to_pool(mass, masses, pooled_masses);
+    add_exact_masses(texts.back(), masses);
     add_to_pool(text.plan, described, pool, pooled_text);
     if (largest.empty() || records[0]["kv_bytes"] > largest[0]["kv_bytes"]) {
       largest = std::move(records);
@@ -178,6 +201,7 @@ ComparisonMeasurement measure_comparison(const RunOptions& run, const PplOptions
   } else {
     out.record.update(table_record(config, out.specs, largest, pooled_text, pool,
                                    pooled(out.results), compare(out.results, margin), ppl.losses));
+    add_exact_masses(out.record, pooled_masses);
     out.record["texts"] = std::move(texts);
     out.record["macro"] = macro_record(out.specs, out.results, margin);
   }

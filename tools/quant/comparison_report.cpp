@@ -67,11 +67,13 @@ std::string divergence_table(const Json& table) {
 }
 
 std::string cost_table(const Json& table) {
-  std::string out =
+  const bool masses = table["baseline"].contains("exact_key_mass");
+  std::string out = fmt::format(
       "| keys/values | bits K | bits V | cache bytes | vs FP32 | vs FP16 | FP32 keys, mean (end) | "
-      "FP32 values, mean (end) |\n|---|---|---|---|---|---|---|---|\n";
+      "FP32 values, mean (end) |{}\n|---|---|---|---|---|---|---|---|{}\n",
+      masses ? " attention on FP32 keys | on FP32 values |" : "", masses ? "---|---|" : "");
   for_rows(table, [&](const Json& row, bool) {
-    out += fmt::format("| {} | {} | {} | {} | {} | {} | {} ({}) | {} ({}) |\n",
+    out += fmt::format("| {} | {} | {} | {} | {} | {} | {} ({}) | {} ({}) |",
                        row["configuration"].get<std::string>(), number(row["key_bits"], "{:.3f}"),
                        number(row["value_bits"], "{:.3f}"), row["kv_bytes"].get<std::size_t>(),
                        number(row["ratio_fp32"], "{:.2f} x"), number(row["ratio_fp16"], "{:.2f} x"),
@@ -79,6 +81,11 @@ std::string cost_table(const Json& table) {
                        number(row["fp32_share_end"], "{:.1f} %", 100.0),
                        number(row["value_fp32_share_mean"], "{:.1f} %", 100.0),
                        number(row["value_fp32_share_end"], "{:.1f} %", 100.0));
+    if (masses) {
+      out += fmt::format(" {} | {} |", number(row["exact_key_mass"], "{:.1f} %", 100.0),
+                         number(row["exact_value_mass"], "{:.1f} %", 100.0));
+    }
+    out += "\n";
   });
   return out;
 }

@@ -1,4 +1,4 @@
-// Options of compare, check, plan, score and diverge.
+// Options of compare, check, plan, score, diverge and attention.
 #include <fmt/format.h>
 
 #include <charconv>
@@ -58,6 +58,7 @@ void add_compare(CLI::App& app, RunOptions& run, PplOptions& ppl, CompareArgumen
       ->required()
       ->type_name("FILE");
   add_protocol_options(sub, ppl);
+  add_record_options(sub, ppl);
   begin_group(sub, kTaskOptions);
   sub.add_option("--margin", compare.margin_percent,
                  "Perplexities within this many percent are equivalent")
@@ -137,6 +138,34 @@ void add_diverge(CLI::App& app, RunOptions& run, DivergeArguments& diverge) {
   sub.add_option("-n,--n-predict", diverge.n_predict, "Tokens to generate at most")
       ->check(at_least(1))
       ->type_name("N");
+}
+
+void add_attention(CLI::App& app, RunOptions& run, PplOptions& ppl, AttentionArguments& attention) {
+  CLI::App& sub = add_command(app, "attention", "Where attention goes, by distance from the query");
+  add_run_options(sub, run);
+  begin_group(sub, kTaskOptions);
+  sub.add_option("--ppl", attention.texts, "Texts to measure on (- for standard input)")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->required()
+      ->type_name("FILE");
+  sub.add_option("--from", attention.from,
+                 "First position whose query counts (default: 2500, or 3/4 of a shorter context)")
+      ->check(at_least(0))
+      ->type_name("N");
+  sub.add_option("--first", attention.first, "Tokens that count as a context's first (default: 4)")
+      ->check(at_least(0))
+      ->type_name("N");
+  sub.add_option("--hold", attention.hold,
+                 "Percents of the attention to find windows for (default: 50,70,90,99)")
+      ->delimiter(',')
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->check(CLI::Range(0.0, 100.0))
+      ->check(CLI::PositiveNumber)
+      ->type_name("X,...");
+  add_protocol_options(sub, ppl);
+  begin_group(sub, kResultOptions);
+  sub.add_flag("--heads", attention.heads, "A row for each head as well");
+  sub.add_flag("--csv", attention.csv, "Print as CSV")->excludes(sub.get_option("--json"));
 }
 
 }  // namespace quant::tool

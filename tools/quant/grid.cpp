@@ -17,9 +17,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kNames[] = {
-    "models", "texts",    "contexts", "seeds",  "types", "windows", "k_windows",   "v_windows",
-    "sinks",  "protocol", "stride",   "chunks", "math",  "batch",   "allow_longer"};
+constexpr std::string_view kNames[] = {"models", "texts",    "contexts",     "seeds",
+                                       "types",  "windows",  "k_windows",    "v_windows",
+                                       "sinks",  "protocol", "stride",       "chunks",
+                                       "math",   "batch",    "allow_longer", "attention_mass"};
 constexpr std::string_view kTables = "grid";
 
 /// Reads one table of the file into a GridTable that holds the defaults.
@@ -42,6 +43,7 @@ class TableReader {
     read_one("math", into.math);
     read_one("batch", into.batch, 1);
     read_one("allow_longer", into.allow_longer);
+    read_one("attention_mass", into.attention_mass);
     return into;
   }
 

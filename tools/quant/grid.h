@@ -25,6 +25,7 @@ struct GridTable {
   std::string math = "exact";
   int batch = 512;
   bool allow_longer = false;
+  bool attention_mass = false;
 };
 
 /// The tables [[grid]], each with what stands above them for whatever it leaves out; without any,

@@ -43,6 +43,8 @@ void run(const Options& options) {
       return run_score(options.run, options.score);
     case Command::kDiverge:
       return run_diverge(options.run, options.diverge);
+    case Command::kAttention:
+      return run_attention(options.run, options.ppl, options.attention);
     case Command::kTokenize:
       return run_tokenize(options.tokenize);
   }

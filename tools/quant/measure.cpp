@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "console.h"
@@ -70,10 +71,16 @@ Measurement measure_text(const RunOptions& run, const PplOptions& ppl, const std
   LogitsExchange logits(ppl);
   const auto model = Model::load(run.model, {.threads = options.threads});
   PlannedText text = logits.plan(*model, path, wanted);
-  Session session(model, options_for(text.plan, options));
+  SessionOptions for_text = options_for(text.plan, options);
+  std::optional<ExactMass> mass;
+  if (ppl.attention_mass) {
+    for_text.observer = &mass.emplace(model->config(), std::span(&options.kv, 1));
+  }
+  Session session(model, for_text);
   PerplexityResult result = measure_perplexity(session, text.plan, progress, logits.visitor());
   Json record =
       perplexity_record(session, run, text.plan, result, text.text, path, text.tokens, ppl.losses);
+  if (mass.has_value()) add_exact_mass(record, mass->share(0));
   logits.finish(record);
   return {std::move(text.plan), std::move(result), std::move(record)};
 }

@@ -15,6 +15,8 @@ void add_machine_options(CLI::App& app, int& threads, std::string& isa);
 void add_run_options(CLI::App& app, RunOptions& run);
 /// --protocol and what belongs to it, without the text.
 void add_protocol_options(CLI::App& app, PplOptions& ppl);
+/// What more goes into the record of a perplexity.
+void add_record_options(CLI::App& app, PplOptions& ppl);
 
 void add_compare(CLI::App& app, RunOptions& run, PplOptions& ppl, CompareArguments& compare);
 void add_check(CLI::App& app, RunOptions& run, CheckArguments& check);
@@ -23,5 +25,6 @@ void add_report(CLI::App& app, RunOptions& run, ReportArguments& report);
 void add_plan(CLI::App& app, RunOptions& run, PlanArguments& plan);
 void add_score(CLI::App& app, RunOptions& run, ScoreArguments& score);
 void add_diverge(CLI::App& app, RunOptions& run, DivergeArguments& diverge);
+void add_attention(CLI::App& app, RunOptions& run, PplOptions& ppl, AttentionArguments& attention);
 
 }  // namespace quant::tool

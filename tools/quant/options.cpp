@@ -26,6 +26,7 @@ constexpr const char* kExamples =
     "  quant sweep grid.toml -o runs && quant report runs\n"
     "  quant score model.gguf jobs.jsonl -k turbo_kv_4b\n"
     "  quant diverge model.gguf --prompts prompts.txt -k turbo_kv_4b -v turbo_kv_4b\n"
+    "  quant attention model.gguf --ppl text.txt\n"
     "  quant types\n"
     "  quant tokenize model.gguf text.txt --ids\n";
 
@@ -136,7 +137,13 @@ void add_protocol_options(CLI::App& app, PplOptions& ppl) {
       ->check(at_least(0))
       ->type_name("N");
   app.add_flag("--allow-longer", ppl.allow_longer, "Allow -c beyond the model's context length");
+}
+
+void add_record_options(CLI::App& app, PplOptions& ppl) {
+  begin_group(app, kPplOptions);
   app.add_flag("--losses", ppl.losses, "Put each token's loss into the record (--json)");
+  app.add_flag("--attention-mass", ppl.attention_mass,
+               "Also measure how much attention falls on exact keys and values");
 }
 
 namespace {
@@ -222,6 +229,7 @@ Command command_of(const CLI::App& app, const Options& options, bool info) {
   if (app.got_subcommand("compare")) return Command::kCompare;
   if (app.got_subcommand("score")) return Command::kScore;
   if (app.got_subcommand("diverge")) return Command::kDiverge;
+  if (app.got_subcommand("attention")) return Command::kAttention;
   const bool generate = options.generate.prompt.has_value() ||
                         (!options.generate.prompt_file.empty() && !options.ppl.requested);
   if (static_cast<int>(info) + static_cast<int>(options.ppl.requested) +
@@ -251,6 +259,7 @@ Options parse_options(int argc, const char* const* argv) {
   begin_group(app, kOtherOptions);
   add_run_options(app, options.run);
   add_protocol_options(app, options.ppl);
+  add_record_options(app, options.ppl);
   add_logits_options(app, options.ppl);
   add_generate_options(app, options.generate);
   begin_group(app, kOtherOptions);
@@ -265,6 +274,7 @@ Options parse_options(int argc, const char* const* argv) {
   add_plan(app, options.run, options.plan);
   add_score(app, options.run, options.score);
   add_diverge(app, options.run, options.diverge);
+  add_attention(app, options.run, options.ppl, options.attention);
 
   const std::vector<std::string> arguments = arguments_of(argc, argv);
   const auto used = [&app]() -> const CLI::App& {

@@ -41,9 +41,10 @@ struct PplOptions {
   int chunks = 0;
   std::int64_t offset = 0;
   bool allow_longer = false;
-  bool losses = false;      ///< each token's loss goes into the record
-  std::string save_logits;  ///< path, "" = do not
-  std::string kl_base;      ///< path, "" = none
+  bool losses = false;          ///< each token's loss goes into the record
+  bool attention_mass = false;  ///< so does the attention on exact rows
+  std::string save_logits;      ///< path, "" = do not
+  std::string kl_base;          ///< path, "" = none
 };
 
 struct GenerateOptions {
@@ -74,6 +75,15 @@ struct CompareArguments {
   std::vector<std::string> texts;
   double margin_percent = 0.5;
   std::string positions;  ///< CSV file, "" = none
+};
+
+struct AttentionArguments {
+  std::vector<std::string> texts;
+  std::optional<std::int64_t> from;  ///< the first query that counts
+  int first = 4;
+  std::vector<double> hold = {50, 70, 90, 99};  ///< percent
+  bool heads = false;
+  bool csv = false;
 };
 
 struct CheckArguments {
@@ -139,7 +149,8 @@ enum class Command {
   kSweep,
   kReport,
   kScore,
-  kDiverge
+  kDiverge,
+  kAttention
 };
 
 struct Options {
@@ -156,6 +167,7 @@ struct Options {
   ReportArguments report;
   ScoreArguments score;
   DivergeArguments diverge;
+  AttentionArguments attention;
   bool types_json = false;
 };
 

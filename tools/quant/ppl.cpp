@@ -26,12 +26,16 @@ std::string text_path_of(const PplOptions& ppl, const std::string& text_file) {
 }
 
 std::string side_line(const Json& record, const char* type, const char* window, const char* bits,
-                      const char* share) {
-  return fmt::format(
+                      const char* share, const char* mass) {
+  std::string line = fmt::format(
       "{}, {} bits per value, window {}, sink {}, FP32 share {:.1f} % (at the end {:.1f} %)",
       record[type].get<std::string>(), record[bits].get<double>(), record[window].get<int>(),
       record["sink"].get<int>(), 100.0 * record[std::string(share) + "_mean"].get<double>(),
       100.0 * record[std::string(share) + "_end"].get<double>());
+  if (record.contains(mass)) {
+    line += fmt::format(", {:.1f} % of the attention", 100.0 * record[mass].get<double>());
+  }
+  return line;
 }
 
 std::string uncertainty(const Json& value, int decimals = 4) {
@@ -63,8 +67,9 @@ std::string report(const Json& r) {
   line("protocol", fmt::format("{}, {} context{} of up to {} tokens",
                                r["protocol"].get<std::string>(), r["contexts"].get<int>(),
                                r["contexts"] == 1 ? "" : "s", r["context"].get<int>()));
-  line("keys", side_line(r, "key_type", "key_window", "key_bits", "fp32_share"));
-  line("values", side_line(r, "value_type", "value_window", "value_bits", "value_fp32_share"));
+  line("keys", side_line(r, "key_type", "key_window", "key_bits", "fp32_share", "exact_key_mass"));
+  line("values", side_line(r, "value_type", "value_window", "value_bits", "value_fp32_share",
+                           "exact_value_mass"));
   line("cache",
        fmt::format("{} bytes ({:.2f} MiB) for {} positions", r["kv_bytes"].get<std::size_t>(),
                    r["kv_bytes"].get<double>() / kMiB, r["kv_positions"].get<std::int64_t>()));

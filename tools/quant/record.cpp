@@ -108,6 +108,11 @@ Json result_record(const ModelConfig& config, const KvSpec& spec, const EvalPlan
   return record;
 }
 
+void add_exact_mass(Json& record, const ExactMassShare& share) {
+  record["exact_key_mass"] = share.keys;
+  record["exact_value_mass"] = share.values;
+}
+
 Json configuration_record(const Session& session, const RunOptions& run) {
   Json record = machine_record(session.model(), session.options(), run);
   record.update(spec_record(session.options().kv));

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "options.h"
+#include "quant/exact_mass.h"
 #include "quant/model.h"
 #include "quant/perplexity.h"
 
@@ -24,6 +25,8 @@ std::string tokens_sha256(std::span<const Token> tokens);
 /// Perplexity and its errors, FP32 shares, speed; each token's loss if asked for.
 Json result_record(const ModelConfig& config, const KvSpec& spec, const EvalPlan& plan,
                    const PerplexityResult& result, bool with_losses);
+/// Attention that falls on exact rows, for a record that has the other FP32 shares.
+void add_exact_mass(Json& record, const ExactMassShare& share);
 /// What determines a result: model, format, machine. The first part of every record.
 Json configuration_record(const Session& session, const RunOptions& run);
 Json perplexity_record(const Session& session, const RunOptions& run, const EvalPlan& plan,

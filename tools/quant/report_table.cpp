@@ -74,6 +74,10 @@ const std::vector<Column>& columns() {
       {"vs FP16", [](const Json& r) { return number(r, "ratio_fp16", "{:.2f} x"); }, true},
       {"FP32 keys %", [](const Json& r) { return share(r, "fp32_share"); }},
       {"FP32 values %", [](const Json& r) { return share(r, "value_fp32_share"); }},
+      {"mass K %", [](const Json& r) { return number(r, "exact_key_mass", "{:.1f}", 100.0); },
+       true},
+      {"mass V %", [](const Json& r) { return number(r, "exact_value_mass", "{:.1f}", 100.0); },
+       true},
       {"front", [](const Json& r) { return r["pareto"].get<bool>() ? "●" : ""; }},
   };
   return all;
@@ -147,7 +151,8 @@ constexpr std::string_view kLegend =
     "±: standard error of the PPL over blocks of 64 tokens. Δ and its 95 % interval: the paired "
     "difference on the same tokens. Bits: per value of packed rows; \"all\": of everything "
     "allocated, windows included. FP32 shares: of the positions a query sees, mean over the "
-    "scored tokens, in brackets at the end. ●: no other row is smaller and better.";
+    "scored tokens, in brackets at the end; mass: of the attention, where it was measured. ●: no "
+    "other row is smaller and better.";
 
 }  // namespace
 
