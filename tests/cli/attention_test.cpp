@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <sstream>
 
 #include "cli/command.h"
@@ -26,8 +25,8 @@ TinyModelSpec long_model() {
 
 class AttentionCommand : public testing::Test {
  protected:
-  std::string write(const std::string& name, const std::string& text) const {
-    write_file(dir.path() / name, text);
+  std::string write(const std::string& name, const std::string& contents) const {
+    write_file(dir.path() / name, contents);
     return (dir.path() / name).string();
   }
   CommandResult attention(std::vector<std::string> arguments) const {
@@ -41,7 +40,9 @@ class AttentionCommand : public testing::Test {
 };
 
 double sum(const nlohmann::json& numbers) {
-  return std::accumulate(numbers.begin(), numbers.end(), 0.0);
+  double all = 0.0;
+  for (const nlohmann::json& number : numbers) all += number.get<double>();
+  return all;
 }
 
 TEST_F(AttentionCommand, RecordAddsUp) {
