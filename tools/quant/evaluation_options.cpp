@@ -159,7 +159,7 @@ void add_attention(CLI::App& app, RunOptions& run, PplOptions& ppl, AttentionArg
                  "Percents of the attention to find windows for (default: 50,70,90,99)")
       ->delimiter(',')
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->check(CLI::Range(0.0, 100.0))
+      ->check(CLI::Range(0.0, 100.0).description(""))
       ->check(CLI::PositiveNumber)
       ->type_name("X,...");
   add_protocol_options(sub, ppl);
