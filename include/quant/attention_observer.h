@@ -19,8 +19,8 @@ struct AttentionRow {
 };
 
 /// Is shown what every query attends to; see SessionOptions::observer. The engine computes these
-/// weights a second time for it, in about the time that attention itself takes or a multiple of it;
-/// no other result changes in a single bit.
+/// weights a second time for it, which takes longer than attention itself; no other result changes
+/// in a single bit.
 class AttentionObserver {
  public:
   virtual ~AttentionObserver() = default;
