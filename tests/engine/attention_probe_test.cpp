@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 #include <numeric>
+#include <ostream>
 #include <tuple>
 #include <vector>
 
@@ -65,6 +66,7 @@ struct Case {
   std::string kv;
   double tolerance = 2e-5;
 };
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 
 std::vector<Case> cases() {
   TinyModelSpec grouped;
@@ -115,7 +117,7 @@ TEST_P(AttentionProbeCase, SeesWhatADoublePrecisionModelAttendsTo) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, AttentionProbeCase, testing::ValuesIn(cases()),
-                         [](const auto& given) { return given.param.name; });
+                         testing::PrintToStringParamName());
 
 std::shared_ptr<const Model> sliding_model() {
   const TempDir dir;
