@@ -17,6 +17,7 @@ void run_sweep(const SweepArguments& arguments);
 void run_report(const RunOptions& run, const ReportArguments& report);
 void run_score(const RunOptions& run, const ScoreArguments& score);
 void run_diverge(const RunOptions& run, const DivergeArguments& diverge);
+void run_needle(const RunOptions& run, const NeedleArguments& needle);
 void run_tokenize(const TokenizeOptions& options);
 
 }  // namespace quant::tool

@@ -43,6 +43,8 @@ void run(const Options& options) {
       return run_score(options.run, options.score);
     case Command::kDiverge:
       return run_diverge(options.run, options.diverge);
+    case Command::kNeedle:
+      return run_needle(options.run, options.needle);
     case Command::kTokenize:
       return run_tokenize(options.tokenize);
   }

@@ -23,5 +23,6 @@ void add_report(CLI::App& app, RunOptions& run, ReportArguments& report);
 void add_plan(CLI::App& app, RunOptions& run, PlanArguments& plan);
 void add_score(CLI::App& app, RunOptions& run, ScoreArguments& score);
 void add_diverge(CLI::App& app, RunOptions& run, DivergeArguments& diverge);
+void add_needle(CLI::App& app, RunOptions& run, NeedleArguments& needle);
 
 }  // namespace quant::tool

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "quant/bench.h"
+#include "quant/needle.h"
 #include "quant/perplexity.h"
 #include "quant/sampler.h"
 #include "quant/session.h"
@@ -125,6 +126,14 @@ struct DivergeArguments {
   int n_predict = 128;
 };
 
+struct NeedleArguments {
+  std::string text;  ///< path, "-" for standard input
+  NeedleOptions measure;
+  bool chat = false;
+  bool csv = false;
+  std::string svg;  ///< path, "" = none
+};
+
 enum class Command {
   kHelp,
   kPerplexity,
@@ -139,7 +148,8 @@ enum class Command {
   kSweep,
   kReport,
   kScore,
-  kDiverge
+  kDiverge,
+  kNeedle
 };
 
 struct Options {
@@ -156,6 +166,7 @@ struct Options {
   ReportArguments report;
   ScoreArguments score;
   DivergeArguments diverge;
+  NeedleArguments needle;
   bool types_json = false;
 };
 
