@@ -167,14 +167,16 @@ class Picture {
   }
 
   void draw_scale(double left, double top) {
-    constexpr int kSteps = 44;
-    constexpr double kStep = kScaleWidth / kSteps;
     add("<text x=\"{:.1f}\" y=\"{:.1f}\" fill=\"{}\">share of exact matches</text>", left, top + 10,
         kGrey);
-    for (int i = 0; i < kSteps; ++i) {
-      add("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"10\" fill=\"{}\"/>",
-          left + kStep * i, top + 16, kStep + 0.3, hex(colour_of((i + 0.5) / kSteps)));
+    add("<defs><linearGradient id=\"scale\">");
+    for (std::size_t i = 0; i < kCividis.size(); ++i) {
+      add("<stop offset=\"{}%\" stop-color=\"{}\"/>", 100 * i / (kCividis.size() - 1),
+          hex(kCividis[i]));
     }
+    add("</linearGradient></defs>");
+    add("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{}\" height=\"10\" fill=\"url(#scale)\"/>", left,
+        top + 16, kScaleWidth);
     for (const int percent : {0, 50, 100}) {
       add("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\">{} %</text>",
           left + kScaleWidth * percent / 100.0, top + 40,
