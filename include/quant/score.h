@@ -16,6 +16,8 @@ namespace quant {
 /// brings it along. parse_special as in Tokenizer::encode.
 std::vector<Token> encode_context(const Tokenizer& tokenizer, std::string_view text,
                                   bool parse_special = false);
+/// The same of pieces that make one text.
+std::vector<Token> encode_context(const Tokenizer& tokenizer, std::span<const TextPiece> pieces);
 
 /// What is scored: every token of the continuation, given all tokens before it. Neither is empty.
 struct ScoreJob {

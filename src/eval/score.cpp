@@ -60,7 +60,12 @@ int index_of_largest(std::span<const double> values) {
 
 std::vector<Token> encode_context(const Tokenizer& tokenizer, std::string_view text,
                                   bool parse_special) {
-  std::vector<Token> tokens = tokenizer.encode(text, parse_special);
+  const TextPiece piece{std::string(text), parse_special};
+  return encode_context(tokenizer, {&piece, 1});
+}
+
+std::vector<Token> encode_context(const Tokenizer& tokenizer, std::span<const TextPiece> pieces) {
+  std::vector<Token> tokens = tokenizer.encode(pieces);
   const std::optional<Token> bos = tokenizer.prefix();
   if (bos.has_value() && (tokens.empty() || tokens.front() != *bos)) {
     tokens.insert(tokens.begin(), *bos);

@@ -19,6 +19,7 @@ void run_score(const RunOptions& run, const ScoreArguments& score);
 void run_diverge(const RunOptions& run, const DivergeArguments& diverge);
 void run_attention(const RunOptions& run, const PplOptions& ppl,
                    const AttentionArguments& attention);
+void run_needle(const RunOptions& run, const NeedleArguments& needle);
 void run_tokenize(const TokenizeOptions& options);
 
 }  // namespace quant::tool

@@ -7,39 +7,17 @@
 
 #include "configurations.h"
 #include "console.h"
-#include "quant/error.h"
-#include "quant/memory.h"
 
 namespace quant::tool {
 namespace {
-
-constexpr KvSpec kBaseline{{KvType::kFp32, 0, 0}, {KvType::kFp32, 0, 0}};
-
-std::vector<KvSpec> with_baseline(std::vector<KvSpec> specs) {
-  std::erase(specs, kBaseline);
-  specs.insert(specs.begin(), kBaseline);
-  return specs;
-}
 
 /// What all records of a pass share, a configuration each: all but the results.
 std::vector<Json> heads(const Lockstep& lockstep, const Json& machine) {
   std::vector<Json> records;
   for (int c = 0; c < lockstep.size(); ++c) {
-    const CacheMemory memory = lockstep.cache_memory(c);
     Json record = machine;
     record["batch"] = lockstep.options().batch;
-    record["configuration"] = kv_spec_text(lockstep.spec(c));
-    record.update(spec_record(lockstep.spec(c)));
-    record.update(memory_record(memory));
-    const auto ratio_to = [&](KvType type) {
-      const KvSpec plain{{type, 0, 0}, {type, 0, 0}};
-      return static_cast<double>(cache_bytes(lockstep.model().config(), plain,
-                                             lockstep.options().batch, memory.positions)) /
-             static_cast<double>(memory.allocated);
-    };
-    record["ratio_fp32"] = ratio_to(KvType::kFp32);
-    record["ratio_fp16"] = ratio_to(KvType::kFp16);
-    if (!lockstep.rope_factors().empty()) record["rope_factors"] = lockstep.rope_factors();
+    record.update(sequence_record(lockstep, c));
     records.push_back(std::move(record));
   }
   return records;
@@ -155,10 +133,7 @@ void add_to_pool(const EvalPlan& plan, const Json& text, EvalPlan& pool, Json& p
 ComparisonMeasurement measure_comparison(const RunOptions& run, const PplOptions& ppl,
                                          const CompareArguments& compare_arguments) {
   const double margin = compare_arguments.margin_percent;
-  ComparisonMeasurement out{with_baseline(configurations(run)), {}, {}};
-  if (out.specs.size() < 2) {
-    throw Error(ErrorKind::kUsage, "nothing to compare with FP32: give other configurations in -k");
-  }
+  ComparisonMeasurement out{configurations_with_baseline(run), {}, {}};
   const SessionOptions options = machine_options(run, MathMode::kExact);
   const PlanOptions wanted = plan_options(run, ppl);
   const auto model = Model::load(run.model, {.threads = options.threads});

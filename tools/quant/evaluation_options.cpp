@@ -1,4 +1,4 @@
-// Options of compare, check, plan, score, diverge and attention.
+// Options of compare, check, plan, score, diverge, attention and needle.
 #include <fmt/format.h>
 
 #include <charconv>
@@ -166,6 +166,38 @@ void add_attention(CLI::App& app, RunOptions& run, PplOptions& ppl, AttentionArg
   begin_group(sub, kResultOptions);
   sub.add_flag("--heads", attention.heads, "A row for each head as well");
   sub.add_flag("--csv", attention.csv, "Print as CSV")->excludes(sub.get_option("--json"));
+}
+
+void add_needle(CLI::App& app, RunOptions& run, NeedleArguments& needle) {
+  CLI::App& sub = add_command(app, "needle", "Whether a key hidden in a long text is found again");
+  add_run_options(sub, run);
+  begin_group(sub, kTaskOptions);
+  sub.get_option("-k")->description("Configurations as in compare");
+  sub.add_option("--text", needle.text, "Text to hide it in (- for standard input)")
+      ->required()
+      ->type_name("FILE");
+  const auto add_list = [&](const char* name, auto& values, const char* description) {
+    return sub.add_option(name, values, description)
+        ->delimiter(',')
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->type_name("N,...");
+  };
+  add_list("--lengths", needle.measure.lengths,
+           "Tokens of prompt and answer together (default 1024,2048)")
+      ->check(at_least(1));
+  add_list("--depths", needle.measure.depths,
+           "Where it is hidden, percent of the text before (default 0,25,50,75,100)");
+  sub.add_option("--trials", needle.measure.trials, "Trials of each length and depth (default 4)")
+      ->check(at_least(1))
+      ->type_name("N");
+  sub.add_option("-s,--seed", needle.measure.seed, "Seed of keys, wordings and pieces of text")
+      ->type_name("SEED");
+  sub.add_flag("--chat", needle.chat, "Ask in the model's chat template");
+  sub.add_flag("--allow-longer", needle.measure.allow_longer,
+               "Allow lengths beyond the model's context length");
+  begin_group(sub, kResultOptions);
+  sub.add_flag("--csv", needle.csv, "Print the cells as CSV")->excludes(sub.get_option("--json"));
+  sub.add_option("--svg", needle.svg, "Write a heat map of each configuration")->type_name("FILE");
 }
 
 }  // namespace quant::tool

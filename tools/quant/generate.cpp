@@ -3,12 +3,14 @@
 #include <chrono>
 #include <cstdio>
 
+#include "chat.h"
 #include "commands.h"
 #include "console.h"
 #include "files.h"
 #include "quant/chat.h"
 #include "quant/error.h"
 #include "quant/sampler.h"
+#include "quant/score.h"
 #include "record.h"
 #include "utf8_stream.h"
 
@@ -32,18 +34,9 @@ std::string prompt_of(const GenerateOptions& generate) {
 std::vector<Token> prompt_tokens(const Model& model, const GenerateOptions& generate) {
   std::vector<TextPiece> prompt = {{prompt_of(generate)}};
   if (generate.chat) {
-    const auto format = detect_chat_format(model.chat_template());
-    if (!format.has_value()) {
-      throw Error(ErrorKind::kUsage, "--chat: the model has no chat template that quant knows");
-    }
-    prompt = render_user_message(*format, prompt.front().text);
+    prompt = render_user_message(require_chat_format(model), prompt.front().text);
   }
-  const Tokenizer& tokenizer = model.tokenizer();
-  std::vector<Token> tokens = tokenizer.encode(prompt);
-  const std::optional<Token> bos = tokenizer.prefix();
-  if (bos.has_value() && (tokens.empty() || tokens.front() != *bos)) {
-    tokens.insert(tokens.begin(), *bos);
-  }
+  std::vector<Token> tokens = encode_context(model.tokenizer(), prompt);
   if (tokens.empty()) throw Error(ErrorKind::kUsage, "the prompt is empty");
   return tokens;
 }

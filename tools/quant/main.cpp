@@ -45,6 +45,8 @@ void run(const Options& options) {
       return run_diverge(options.run, options.diverge);
     case Command::kAttention:
       return run_attention(options.run, options.ppl, options.attention);
+    case Command::kNeedle:
+      return run_needle(options.run, options.needle);
     case Command::kTokenize:
       return run_tokenize(options.tokenize);
   }

@@ -26,5 +26,6 @@ void add_plan(CLI::App& app, RunOptions& run, PlanArguments& plan);
 void add_score(CLI::App& app, RunOptions& run, ScoreArguments& score);
 void add_diverge(CLI::App& app, RunOptions& run, DivergeArguments& diverge);
 void add_attention(CLI::App& app, RunOptions& run, PplOptions& ppl, AttentionArguments& attention);
+void add_needle(CLI::App& app, RunOptions& run, NeedleArguments& needle);
 
 }  // namespace quant::tool

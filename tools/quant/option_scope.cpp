@@ -18,16 +18,17 @@ const Scope kScopes[] = {
     {kTaskOptions, {Command::kPerplexity, Command::kGenerate, Command::kInfo}},
     {kCacheOptions,
      {Command::kPerplexity, Command::kGenerate, Command::kBench, Command::kCompare, Command::kPlan,
-      Command::kScore, Command::kDiverge, Command::kAttention}},
+      Command::kScore, Command::kDiverge, Command::kAttention, Command::kNeedle}},
     {kComputingOptions,
      {Command::kPerplexity, Command::kGenerate, Command::kBench, Command::kCompare, Command::kScore,
-      Command::kDiverge, Command::kAttention}},
+      Command::kDiverge, Command::kAttention, Command::kNeedle}},
     {kPplOptions, {Command::kPerplexity, Command::kCompare}},
     {kLogitsOptions, {Command::kPerplexity}},
     {kGenerateOptions, {Command::kGenerate}},
     {kResultOptions,
      {Command::kPerplexity, Command::kGenerate, Command::kInfo, Command::kBench, Command::kCompare,
-      Command::kCheck, Command::kPlan, Command::kScore, Command::kDiverge, Command::kAttention}},
+      Command::kCheck, Command::kPlan, Command::kScore, Command::kDiverge, Command::kAttention,
+      Command::kNeedle}},
 };
 
 constexpr std::string_view kWelcomeEverywhere[] = {"--threads", "--batch-size", "--seed"};
@@ -70,6 +71,8 @@ std::string_view name_of(Command command) {
       return "diverge";
     case Command::kAttention:
       return "attention";
+    case Command::kNeedle:
+      return "needle";
     default:
       return "--help";
   }
@@ -100,7 +103,8 @@ void refuse_without_temperature(const CLI::App& app) {
 void refuse_without_effect(const CLI::App& app, const Options& options) {
   constexpr Command kSubcommands[] = {Command::kTypes,   Command::kTokenize, Command::kBench,
                                       Command::kCompare, Command::kCheck,    Command::kPlan,
-                                      Command::kScore,   Command::kDiverge,  Command::kAttention};
+                                      Command::kScore,   Command::kDiverge,  Command::kAttention,
+                                      Command::kNeedle};
   const Command command = options.command;
   const bool behind = std::ranges::find(kSubcommands, command) != std::end(kSubcommands);
   for (const CLI::Option* option : app.get_options()) {

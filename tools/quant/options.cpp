@@ -27,6 +27,7 @@ constexpr const char* kExamples =
     "  quant score model.gguf jobs.jsonl -k turbo_kv_4b\n"
     "  quant diverge model.gguf --prompts prompts.txt -k turbo_kv_4b -v turbo_kv_4b\n"
     "  quant attention model.gguf --ppl text.txt\n"
+    "  quant needle model.gguf --text novel.txt -k turbo_kv_4b/turbo_kv_4b --svg needle.svg\n"
     "  quant types\n"
     "  quant tokenize model.gguf text.txt --ids\n";
 
@@ -230,6 +231,7 @@ Command command_of(const CLI::App& app, const Options& options, bool info) {
   if (app.got_subcommand("score")) return Command::kScore;
   if (app.got_subcommand("diverge")) return Command::kDiverge;
   if (app.got_subcommand("attention")) return Command::kAttention;
+  if (app.got_subcommand("needle")) return Command::kNeedle;
   const bool generate = options.generate.prompt.has_value() ||
                         (!options.generate.prompt_file.empty() && !options.ppl.requested);
   if (static_cast<int>(info) + static_cast<int>(options.ppl.requested) +
@@ -275,6 +277,7 @@ Options parse_options(int argc, const char* const* argv) {
   add_score(app, options.run, options.score);
   add_diverge(app, options.run, options.diverge);
   add_attention(app, options.run, options.ppl, options.attention);
+  add_needle(app, options.run, options.needle);
 
   const std::vector<std::string> arguments = arguments_of(argc, argv);
   const auto used = [&app]() -> const CLI::App& {

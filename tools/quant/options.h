@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "quant/bench.h"
+#include "quant/needle.h"
 #include "quant/perplexity.h"
 #include "quant/sampler.h"
 #include "quant/session.h"
@@ -135,6 +136,14 @@ struct DivergeArguments {
   int n_predict = 128;
 };
 
+struct NeedleArguments {
+  std::string text;  ///< path, "-" for standard input
+  NeedleOptions measure;
+  bool chat = false;
+  bool csv = false;
+  std::string svg;  ///< path, "" = none
+};
+
 enum class Command {
   kHelp,
   kPerplexity,
@@ -150,7 +159,8 @@ enum class Command {
   kReport,
   kScore,
   kDiverge,
-  kAttention
+  kAttention,
+  kNeedle
 };
 
 struct Options {
@@ -168,6 +178,7 @@ struct Options {
   ScoreArguments score;
   DivergeArguments diverge;
   AttentionArguments attention;
+  NeedleArguments needle;
   bool types_json = false;
 };
 
