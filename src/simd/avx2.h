@@ -59,6 +59,13 @@ struct Avx2 {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute4x64_epi64(pairs, 0xd8));
   }
   QUANT_SIMD float half(uint16_t h) { return _cvtsh_ss(h); }
+  QUANT_SIMD void load_half_pair(const uint8_t* p, F32x16& first, F32x16& second) {
+    int32_t both;
+    memcpy(&both, p, sizeof both);
+    const __m256 pairs = _mm256_cvtph_ps(_mm_set1_epi32(both));
+    first = {_mm256_moveldup_ps(pairs), _mm256_moveldup_ps(pairs)};
+    second = {_mm256_movehdup_ps(pairs), _mm256_movehdup_ps(pairs)};
+  }
   QUANT_SIMD uint16_t to_half(float f) {
     return static_cast<uint16_t>(_cvtss_sh(f, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
   }
@@ -172,9 +179,8 @@ struct Avx2 {
     return {_mm256_sub_epi32(n.low, _mm256_castps_si256(low)),
             _mm256_sub_epi32(n.high, _mm256_castps_si256(high))};
   }
-  QUANT_SIMD F32x16 lookup(const float (&table)[16], I32x16 index) {
-    const F32x16 entries = load(table);
-    return {lookup_8(entries, index.low), lookup_8(entries, index.high)};
+  QUANT_SIMD F32x16 lookup(F32x16 table, I32x16 index) {
+    return {lookup_8(table, index.low), lookup_8(table, index.high)};
   }
   template <int Bits>
   QUANT_SIMD I32x16 unpack(const uint8_t* p) {
@@ -185,11 +191,10 @@ struct Avx2 {
     }
   }
   template <int Bits>
-  QUANT_SIMD F32x16 lookup_codes(const float (&table)[16], const uint8_t* p) {
+  QUANT_SIMD F32x16 lookup_codes(F32x16 table, const uint8_t* p) {
     return lookup(table, unpack<Bits>(p));
   }
-  QUANT_SIMD void lookup_split(const float (&table)[16], const uint8_t* p, F32x16& even,
-                               F32x16& odd) {
+  QUANT_SIMD void lookup_split(F32x16 table, const uint8_t* p, F32x16& even, F32x16& odd) {
     const __m256i mask = _mm256_set1_epi32(15);
     const I32x16 pairs = {_mm256_cvtepu8_epi32(load_64(p)), _mm256_cvtepu8_epi32(load_64(p + 8))};
     even = lookup(table, {_mm256_and_si256(pairs.low, mask), _mm256_and_si256(pairs.high, mask)});

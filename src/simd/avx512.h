@@ -48,6 +48,13 @@ struct Avx512 {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(rounded));
   }
   QUANT_SIMD float half(uint16_t h) { return _cvtsh_ss(h); }
+  QUANT_SIMD void load_half_pair(const uint8_t* p, F32x16& first, F32x16& second) {
+    int32_t both;
+    memcpy(&both, p, sizeof both);
+    const __m512 pairs = _mm512_cvtph_ps(_mm256_set1_epi32(both));
+    first = _mm512_moveldup_ps(pairs);
+    second = _mm512_movehdup_ps(pairs);
+  }
   QUANT_SIMD uint16_t to_half(float f) {
     return static_cast<uint16_t>(_cvtss_sh(f, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
   }
@@ -138,8 +145,8 @@ struct Avx512 {
   QUANT_SIMD I32x16 count_greater(I32x16 n, F32x16 a, F32x16 b) {
     return _mm512_mask_add_epi32(n, _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), n, _mm512_set1_epi32(1));
   }
-  QUANT_SIMD F32x16 lookup(const float (&table)[16], I32x16 index) {
-    return _mm512_permutexvar_ps(index, _mm512_loadu_ps(table));
+  QUANT_SIMD F32x16 lookup(F32x16 table, I32x16 index) {
+    return _mm512_permutexvar_ps(index, table);
   }
   template <int Bits>
   QUANT_SIMD I32x16 unpack(const uint8_t* p) {
@@ -161,14 +168,13 @@ struct Avx512 {
     }
   }
   template <int Bits>
-  QUANT_SIMD F32x16 lookup_codes(const float (&table)[16], const uint8_t* p) {
-    return _mm512_permutexvar_ps(shifted_codes<Bits>(p), _mm512_loadu_ps(table));
+  QUANT_SIMD F32x16 lookup_codes(F32x16 table, const uint8_t* p) {
+    return _mm512_permutexvar_ps(shifted_codes<Bits>(p), table);
   }
-  QUANT_SIMD void lookup_split(const float (&table)[16], const uint8_t* p, F32x16& even,
-                               F32x16& odd) {
+  QUANT_SIMD void lookup_split(F32x16 table, const uint8_t* p, F32x16& even, F32x16& odd) {
     const __m512i pairs = _mm512_cvtepu8_epi32(load_u8(p));
-    even = _mm512_permutexvar_ps(pairs, _mm512_loadu_ps(table));
-    odd = _mm512_permutexvar_ps(_mm512_srli_epi32(pairs, 4), _mm512_loadu_ps(table));
+    even = _mm512_permutexvar_ps(pairs, table);
+    odd = _mm512_permutexvar_ps(_mm512_srli_epi32(pairs, 4), table);
   }
   QUANT_SIMD I32x16 load_i8(const int8_t* p) {
     return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));

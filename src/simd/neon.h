@@ -74,6 +74,12 @@ struct Neon {
   QUANT_SIMD float half(uint16_t h) {
     return vgetq_lane_f32(vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(h))), 0);
   }
+  QUANT_SIMD void load_half_pair(const uint8_t* p, F32x16& first, F32x16& second) {
+    uint16_t h[2];
+    memcpy(h, p, sizeof h);
+    first = set1(half(h[0]));
+    second = set1(half(h[1]));
+  }
   QUANT_SIMD uint16_t to_half(float f) {
     return vget_lane_u16(vreinterpret_u16_f16(vcvt_f16_f32(vdupq_n_f32(f))), 0);
   }
@@ -219,10 +225,9 @@ struct Neon {
     }
     return n;
   }
-  QUANT_SIMD F32x16 lookup(const float (&table)[16], I32x16 index) {
-    const F32x16 entries = load(table);
+  QUANT_SIMD F32x16 lookup(F32x16 table, I32x16 index) {
     uint8x16x4_t bytes;
-    for (int i = 0; i < 4; ++i) bytes.val[i] = vreinterpretq_u8_f32(entries.part[i]);
+    for (int i = 0; i < 4; ++i) bytes.val[i] = vreinterpretq_u8_f32(table.part[i]);
     F32x16 r;
     for (int i = 0; i < 4; ++i) {
       // Entry n is bytes 4n to 4n + 3.
@@ -242,11 +247,10 @@ struct Neon {
              unpack_4<Bits, 4>(high)}};
   }
   template <int Bits>
-  QUANT_SIMD F32x16 lookup_codes(const float (&table)[16], const uint8_t* p) {
+  QUANT_SIMD F32x16 lookup_codes(F32x16 table, const uint8_t* p) {
     return lookup(table, unpack<Bits>(p));
   }
-  QUANT_SIMD void lookup_split(const float (&table)[16], const uint8_t* p, F32x16& even,
-                               F32x16& odd) {
+  QUANT_SIMD void lookup_split(F32x16 table, const uint8_t* p, F32x16& even, F32x16& odd) {
     const I32x16 pairs = unpack<8>(p);
     even = lookup(table, byte_bits<0, 4, 0>(pairs));
     odd = lookup(table, byte_bits<4, 4, 0>(pairs));

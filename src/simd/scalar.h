@@ -86,6 +86,13 @@ struct Scalar {
     memcpy(p, bfloat, sizeof bfloat);
   }
   static float half(uint16_t h) { return half_to_float(h); }
+  /// The half floats at p and p + 2, in all lanes.
+  static void load_half_pair(const uint8_t* p, F32x16& first, F32x16& second) {
+    uint16_t h[2];
+    memcpy(h, p, sizeof h);
+    first = set1(half(h[0]));
+    second = set1(half(h[1]));
+  }
   static uint16_t to_half(float f) { return float_to_half(f); }
 
   static F32x16 add(F32x16 a, F32x16 b) {
@@ -228,9 +235,9 @@ struct Scalar {
     return n;
   }
   /// table[index], each index in [0, 16).
-  static F32x16 lookup(const float (&table)[16], I32x16 index) {
+  static F32x16 lookup(F32x16 table, I32x16 index) {
     F32x16 r;
-    for (int i = 0; i < 16; ++i) r.lane[i] = table[index.lane[i]];
+    for (int i = 0; i < 16; ++i) r.lane[i] = table.lane[index.lane[i]];
     return r;
   }
   /// Sixteen codes of Bits bits (1..8) from a little-endian bit string: code i is bits
@@ -250,14 +257,14 @@ struct Scalar {
   /// lookup(table, unpack<Bits>(p)) for Bits <= 4 and a table that repeats itself every 2^Bits
   /// entries, which spares some instruction sets a mask.
   template <int Bits>
-  static F32x16 lookup_codes(const float (&table)[16], const uint8_t* p) {
+  static F32x16 lookup_codes(F32x16 table, const uint8_t* p) {
     return lookup(table, unpack<Bits>(p));
   }
   /// The even and the odd ones of the 32 codes of 4 bits at p, looked up.
-  static void lookup_split(const float (&table)[16], const uint8_t* p, F32x16& even, F32x16& odd) {
+  static void lookup_split(F32x16 table, const uint8_t* p, F32x16& even, F32x16& odd) {
     for (int i = 0; i < 16; ++i) {
-      even.lane[i] = table[p[i] & 15];
-      odd.lane[i] = table[p[i] >> 4];
+      even.lane[i] = table.lane[p[i] & 15];
+      odd.lane[i] = table.lane[p[i] >> 4];
     }
   }
   /// Sixteen signed bytes, widened.

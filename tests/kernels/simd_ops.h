@@ -84,6 +84,13 @@ struct SimdOps {
   static void half(In in, Out out) {
     for (int n = 0; n < 16; ++n) out.f[n] = S::half(static_cast<uint16_t>(in.i[0][n]));
   }
+  static void load_half_pair(In in, Out out) {
+    F first;
+    F second;
+    S::load_half_pair(in.bytes + 3, first, second);
+    S::store(out.f, first);
+    S::store(out.f + 16, second);
+  }
   static void to_half(In in, Out out) {
     for (int n = 0; n < 16; ++n) {
       const uint16_t half = S::to_half(in.f[0][n]);
@@ -153,7 +160,7 @@ struct SimdOps {
   static void count_greater(In in, Out out) {
     put_i32(out, S::count_greater(i(in, 0), f(in, 0), f(in, 1)));
   }
-  static void lookup(In in, Out out) { put_bits(out, S::lookup(in.f[1], i(in, 0))); }
+  static void lookup(In in, Out out) { put_bits(out, S::lookup(f(in, 1), i(in, 0))); }
   static void unpack(In in, Out out) {
     put_i32(out, S::template unpack<1>(in.bytes + 1), 0);
     put_i32(out, S::template unpack<2>(in.bytes + 2), 1);
@@ -167,18 +174,16 @@ struct SimdOps {
   static void lookup_codes(In in, Out out) {
     float table[16];
     S::store(table, f(in, 1));
-    put_bits(out, S::template lookup_codes<4>(table, in.bytes + 5), 0);
+    put_bits(out, S::template lookup_codes<4>(S::load(table), in.bytes + 5), 0);
     for (int n = 8; n < 16; ++n) table[n] = table[n - 8];
-    put_bits(out, S::template lookup_codes<3>(table, in.bytes + 3), 1);
+    put_bits(out, S::template lookup_codes<3>(S::load(table), in.bytes + 3), 1);
     for (int n = 4; n < 16; ++n) table[n] = table[n - 4];
-    put_bits(out, S::template lookup_codes<2>(table, in.bytes + 2), 2);
+    put_bits(out, S::template lookup_codes<2>(S::load(table), in.bytes + 2), 2);
   }
   static void lookup_split(In in, Out out) {
     F even;
     F odd;
-    float table[16];
-    S::store(table, f(in, 1));
-    S::lookup_split(table, in.bytes + 5, even, odd);
+    S::lookup_split(f(in, 1), in.bytes + 5, even, odd);
     put_bits(out, even, 0);
     put_bits(out, odd, 1);
   }
@@ -282,6 +287,7 @@ struct SimdOps {
       {"store_half", SimdDomain::kNoNan, store_half},
       {"store_bfloat", SimdDomain::kNoNan, store_bfloat},
       {"half", SimdDomain::kAny, half},
+      {"load_half_pair", SimdDomain::kAny, load_half_pair},
       {"to_half", SimdDomain::kNoNan, to_half},
       {"add", SimdDomain::kAny, add},
       {"sub", SimdDomain::kAny, sub},

@@ -57,6 +57,7 @@ struct KvAccumulate {
     template <int C>
     inline __attribute__((always_inline)) void load(int r, F (&v)[C]) const {
       const uint8_t* row = rows->at(r);
+      if (j == 0 && r % 16 == 0) prefetch_ahead_of(row, 16, rows->row_bytes);
 #pragma GCC unroll 4
       for (int c = 0; c < C; ++c) {
         if constexpr (kSplit<C>) {
@@ -137,6 +138,7 @@ struct KvAccumulate {
   template <int C>
   static void unpack(const uint8_t* row, size_t row_bytes, int n, int d, int j, float* panel) {
     for (int r = 0; r < n; ++r, row += row_bytes, panel += 16 * C) {
+      if (j == 0 && r % 16 == 0) prefetch_ahead_of(row, 16, row_bytes);
 #pragma GCC unroll 4
       for (int c = 0; c < C; ++c) S::store(panel + 16 * c, Format::values16(row, d, j + 16 * c));
     }

@@ -39,6 +39,7 @@ struct KvFunctions {
     for (int i = 0; i < n; i += 16) {
       const uint8_t* first = rows + static_cast<size_t>(i) * Format::row_bytes(d);
       const int lanes = n - i < 16 ? n - i : 16;
+      prefetch_ahead_of(first, 16, Format::row_bytes(d));
       fill_tile(first, lanes, d, tile);
       if (lanes == 16) {
         panel_product<S, false>(queries, query_stride, n_queries, d, tile, 16, scores + i,

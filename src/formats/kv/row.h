@@ -13,6 +13,17 @@ static constexpr int kKvMaxHeadDim = 512;
 /// What every format asks of a head_dim.
 static constexpr bool is_kv_head_dim(int d) { return d >= 16 && d <= kKvMaxHeadDim && d % 16 == 0; }
 
+/// Attention reads the rows of a head once, front to back, and computes for longer than memory
+/// takes; but pages and the turns that keys and values take stop the processor's own prefetcher.
+/// Asks for what lies as far behind `rows` as attention comes back for in a chunk's time.
+static inline void prefetch_ahead_of(const uint8_t* rows, size_t n, size_t row_bytes) {
+  constexpr size_t kChunkRows = 256;
+  constexpr size_t kMost = 9000;
+  const size_t chunk = kChunkRows * row_bytes;
+  const uint8_t* ahead = rows + (chunk < kMost ? chunk : kMost);
+  for (size_t at = 0; at < n * row_bytes; at += 64) __builtin_prefetch(ahead + at, 0, 2);
+}
+
 template <class S>
 struct KvRow {
   using F = typename S::F32x16;

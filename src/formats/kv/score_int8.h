@@ -41,6 +41,8 @@ struct KvScoreInt8 {
     KvTile tile[C];
     for (int i = 0; i < n; i += 16 * C) {
       const int lanes = n - i < 16 * C ? n - i : 16 * C;
+      const size_t row_bytes = Format::row_bytes(d);
+      prefetch_ahead_of(rows + static_cast<size_t>(i) * row_bytes, 16 * C, row_bytes);
       for (int c = 0; 16 * c < lanes; ++c) fill(rows, n, i + 16 * c, d, tile[c]);
       const Product product{tile, lanes, d, queries, scores + i, scores_stride};
       if (lanes > 16 * (C - 1)) {

@@ -37,7 +37,7 @@ struct KvTurbo {
     for (int j = 0; j < d; j += 16) {
       const F u = S::load(x + j);
       const auto codes = nearest(u);
-      const F y = S::lookup(kLloydMax<Bits>.centroid, codes);
+      const F y = S::lookup(S::load(kLloydMax<Bits>.centroid), codes);
       dot = S::fma(u, y, dot);
       square = S::fma(y, y, square);
       KvRow<S>::template pack16<Bits>(codes, out + kHeader + j * Bits / 8);
@@ -47,10 +47,11 @@ struct KvTurbo {
   }
   static const uint8_t* gain(const uint8_t* row) { return row; }
   static F values16(const uint8_t* row, int, int j) {
-    return S::template lookup_codes<Bits>(kLloydMax<Bits>.repeated, row + kHeader + j * Bits / 8);
+    return S::template lookup_codes<Bits>(S::load(kLloydMax<Bits>.repeated),
+                                          row + kHeader + j * Bits / 8);
   }
   static void split32(const uint8_t* row, int j, F& even, F& odd) requires(Bits == 4) {
-    S::lookup_split(kLloydMax<Bits>.centroid, row + kHeader + j / 2, even, odd);
+    S::lookup_split(S::load(kLloydMax<Bits>.centroid), row + kHeader + j / 2, even, odd);
   }
 
   static constexpr bool kInt8Signed = true;

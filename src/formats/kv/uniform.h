@@ -39,18 +39,11 @@ struct KvUniform {
   }
   static F values16(const uint8_t* row, int, int j) {
     const uint8_t* block = row + j / kBlock * kBlockBytes;
-    const F step = S::set1(KvRow<S>::get_half(block));
-    const F minimum = S::set1(KvRow<S>::get_half(block + 2));
-    const uint8_t* codes = block + kHeader + j % kBlock * Bits / 8;
-    return S::fma(S::template lookup_codes<Bits>(kCentres.centre, codes), step, minimum);
+    return S::template lookup_codes<Bits>(levels(block), block + kHeader + j % kBlock * Bits / 8);
   }
   static void split32(const uint8_t* row, int j, F& even, F& odd) requires(Bits == 4) {
     const uint8_t* block = row + j / kBlock * kBlockBytes;
-    const F step = S::set1(KvRow<S>::get_half(block));
-    const F minimum = S::set1(KvRow<S>::get_half(block + 2));
-    S::lookup_split(kCentres.centre, block + kHeader, even, odd);
-    even = S::fma(even, step, minimum);
-    odd = S::fma(odd, step, minimum);
+    S::lookup_split(levels(block), block + kHeader, even, odd);
   }
 
   static constexpr bool kInt8Signed = false;
@@ -102,6 +95,15 @@ struct KvUniform {
       KvRow<S>::template pack16<Bits>(S::to_int(code), out + kHeader + i * Bits / 8);
     }
     return true;
+  }
+
+ private:
+  /// What each code of a block stands for. Computed before the codes are looked up, since there are
+  /// fewer of these.
+  static F levels(const uint8_t* block) {
+    F step, minimum;
+    S::load_half_pair(block, step, minimum);
+    return S::fma(S::load(kCentres.centre), step, minimum);
   }
 };
 
