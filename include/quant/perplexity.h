@@ -38,6 +38,9 @@ struct EvalWindow {
   std::int64_t first_scored;
   /// What is scored after each token but the last, [tokens - 1]: the next token, or -1.
   std::vector<Token> targets() const;
+  std::int64_t scored_tokens() const noexcept {
+    return static_cast<std::int64_t>(tokens.size()) - first_scored;
+  }
 };
 
 struct EvalPlan {
@@ -83,17 +86,17 @@ struct PerplexityResult {
   double perplexity;
   double mean_nll;               ///< nats a token
   double standard_error;         ///< of the perplexity, tokens taken as independent; NaN for one
-  double standard_error_blocks;  ///< of the perplexity, bootstrap over blocks of 64 tokens; NaN for
-                                 ///< one
+  double standard_error_blocks;  ///< of the perplexity, bootstrap over blocks of up to 64 tokens of
+                                 ///< one window; NaN for one block
   std::int64_t scored_tokens;
   std::vector<TokenLoss> losses;  ///< in the order of the windows
   std::vector<Token> targets;     ///< the scored tokens
   double seconds;                 ///< the forward passes alone
 };
 
-/// The statistics of losses that were measured.
+/// The statistics of losses that were measured in windows with `run_lengths` scored tokens.
 PerplexityResult summarize(std::vector<TokenLoss> losses, std::vector<Token> targets,
-                           double seconds);
+                           std::span<const std::int64_t> run_lengths, double seconds);
 
 /// done and total count tokens that went through the model.
 using Progress = std::function<void(std::int64_t done, std::int64_t total)>;

@@ -86,8 +86,7 @@ void score_window(Lockstep& lockstep, const EvalWindow& window, Collected& to,
     }
     advance(static_cast<std::int64_t>(count));
   }
-  to.result.run_lengths.push_back(static_cast<std::int64_t>(window.tokens.size()) -
-                                  window.first_scored);
+  to.result.run_lengths.push_back(window.scored_tokens());
 }
 
 }  // namespace
@@ -109,8 +108,8 @@ LockstepResult measure_lockstep(Lockstep& lockstep, const EvalPlan& plan,
   }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   for (std::vector<TokenLoss>& losses : collected.losses) {
-    collected.result.configurations.push_back(
-        summarize(std::move(losses), collected.targets, seconds.count()));
+    collected.result.configurations.push_back(summarize(
+        std::move(losses), collected.targets, collected.result.run_lengths, seconds.count()));
   }
   return std::move(collected.result);
 }
@@ -136,7 +135,8 @@ LockstepResult pooled(std::span<const LockstepResult> texts) {
       append(targets, text.configurations[c].targets);
       seconds += text.configurations[c].seconds;
     }
-    all.configurations.push_back(summarize(std::move(losses), std::move(targets), seconds));
+    all.configurations.push_back(
+        summarize(std::move(losses), std::move(targets), all.run_lengths, seconds));
   }
   return all;
 }

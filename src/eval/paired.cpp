@@ -20,21 +20,9 @@ constexpr double kLevel = 0.05;
 /// Relative error of a mean's sums.
 constexpr double kRounding = 1e-12;
 
-/// Consecutive tokens that are drawn, or change their sign, together.
-struct Block {
-  double sum;     // of weight · difference
-  double weight;  // of its tokens
-};
-
 std::vector<Block> blocks_of(std::span<const PairedRun> runs) {
   std::vector<Block> blocks;
-  for (const PairedRun& run : runs) {
-    for (std::size_t i = 0; i < run.delta.size(); i += kLossBlock) {
-      const auto part = run.delta.subspan(i, std::min(kLossBlock, run.delta.size() - i));
-      const double sum = std::accumulate(part.begin(), part.end(), 0.0);
-      blocks.push_back({run.weight * sum, run.weight * static_cast<double>(part.size())});
-    }
-  }
+  for (const PairedRun& run : runs) append_blocks(run.delta, run.weight, blocks);
   return blocks;
 }
 

@@ -50,10 +50,21 @@ void score_window(Session& session, const EvalWindow& window, std::vector<TokenL
   all_targets.insert(all_targets.end(), targets.begin() + from, targets.end());
 }
 
+std::vector<Block> blocks_of(std::span<const double> nll,
+                             std::span<const std::int64_t> run_lengths) {
+  std::vector<Block> blocks;
+  std::size_t begin = 0;
+  for (const std::int64_t length : run_lengths) {
+    append_blocks(nll.subspan(begin, static_cast<std::size_t>(length)), 1.0, blocks);
+    begin += static_cast<std::size_t>(length);
+  }
+  return blocks;
+}
+
 }  // namespace
 
 PerplexityResult summarize(std::vector<TokenLoss> losses, std::vector<Token> targets,
-                           double seconds) {
+                           std::span<const std::int64_t> run_lengths, double seconds) {
   PerplexityResult result{};
   std::vector<double> nll;
   nll.reserve(losses.size());
@@ -62,7 +73,8 @@ PerplexityResult summarize(std::vector<TokenLoss> losses, std::vector<Token> tar
   result.mean_nll = mean(nll);
   result.perplexity = std::exp(result.mean_nll);
   result.standard_error = result.perplexity * standard_error(nll);
-  result.standard_error_blocks = result.perplexity * block_standard_error(nll);
+  result.standard_error_blocks =
+      result.perplexity * block_standard_error(blocks_of(nll, run_lengths));
   result.losses = std::move(losses);
   result.targets = std::move(targets);
   result.seconds = seconds;
@@ -73,6 +85,7 @@ PerplexityResult measure_perplexity(Session& session, const EvalPlan& plan,
                                     const Progress& progress, const LogitsVisitor& visit) {
   std::vector<TokenLoss> losses;
   std::vector<Token> targets;
+  std::vector<std::int64_t> run_lengths;
   const std::int64_t total = plan.run_tokens();
   std::int64_t done = 0;
   const auto begin = std::chrono::steady_clock::now();
@@ -81,9 +94,10 @@ PerplexityResult measure_perplexity(Session& session, const EvalPlan& plan,
       done += n;
       if (progress) progress(done, total);
     });
+    run_lengths.push_back(window.scored_tokens());
   }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-  return summarize(std::move(losses), std::move(targets), seconds.count());
+  return summarize(std::move(losses), std::move(targets), run_lengths, seconds.count());
 }
 
 }  // namespace quant

@@ -143,9 +143,7 @@ std::vector<Token> EvalWindow::targets() const {
 
 std::int64_t EvalPlan::scored_tokens() const noexcept {
   std::int64_t n = 0;
-  for (const EvalWindow& w : windows) {
-    n += static_cast<std::int64_t>(w.tokens.size()) - w.first_scored;
-  }
+  for (const EvalWindow& w : windows) n += w.scored_tokens();
   return n;
 }
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <vector>
+#include <numeric>
 
 #include "base/splitmix64.h"
 
@@ -24,18 +24,16 @@ double standard_error(std::span<const double> values) noexcept {
   return std::sqrt(squares / n / (n - 1.0));
 }
 
-double block_standard_error(std::span<const double> values) {
-  constexpr int kResamples = 2000;
-  struct Block {
-    double sum;
-    double count;
-  };
-  std::vector<Block> blocks;
-  for (std::size_t i = 0; i < values.size(); i += kLossBlock) {
-    const std::span<const double> part = values.subspan(i, std::min(kLossBlock, values.size() - i));
-    const double count = static_cast<double>(part.size());
-    blocks.push_back({mean(part) * count, count});
+void append_blocks(std::span<const double> run, double weight, std::vector<Block>& blocks) {
+  for (std::size_t i = 0; i < run.size(); i += kLossBlock) {
+    const auto part = run.subspan(i, std::min(kLossBlock, run.size() - i));
+    const double sum = std::accumulate(part.begin(), part.end(), 0.0);
+    blocks.push_back({weight * sum, weight * static_cast<double>(part.size())});
   }
+}
+
+double block_standard_error(std::span<const Block> blocks) {
+  constexpr int kResamples = 2000;
   if (blocks.size() < 2) return std::numeric_limits<double>::quiet_NaN();
   SplitMix64 random(0x5eed);
   std::vector<double> means;
@@ -45,9 +43,9 @@ double block_standard_error(std::span<const double> values) {
     for (std::size_t i = 0; i < blocks.size(); ++i) {
       const Block& drawn = blocks[random.below(blocks.size())];
       total.sum += drawn.sum;
-      total.count += drawn.count;
+      total.weight += drawn.weight;
     }
-    means.push_back(total.sum / total.count);
+    means.push_back(total.sum / total.weight);
   }
   const double center = mean(means);
   double squares = 0.0;

@@ -22,7 +22,8 @@ LockstepResult result_of(const std::vector<double>& deltas, std::vector<std::int
     other.push_back({2.0 + deltas[i], i % 4 == 0 ? 8 : 7});
   }
   const std::vector<Token> targets(deltas.size(), 1);
-  result.configurations = {summarize(baseline, targets, 1.0), summarize(other, targets, 1.0)};
+  result.configurations = {summarize(baseline, targets, run_lengths, 1.0),
+                           summarize(other, targets, run_lengths, 1.0)};
   result.divergences = {std::vector<double>(deltas.size(), 0.0), {}};
   for (const double d : deltas) result.divergences[1].push_back(std::abs(d));
   for (const std::int64_t n : run_lengths) {

@@ -169,5 +169,16 @@ TEST(Perplexity, LogitsThatAreNotNumbersAreAnError) {
   }
 }
 
+TEST(Perplexity, BlocksDoNotReachIntoAnotherContext) {
+  // Contexts of 32 tokens, half of them with losses of 1 and half with losses of 3: the mean of 64
+  // contexts has a standard error of 1 / 8. Blocks of two contexts would all have a mean of 2.
+  std::vector<TokenLoss> losses;
+  for (int i = 0; i < 64 * 32; ++i) losses.push_back({i / 32 % 2 == 0 ? 1.0 : 3.0, 0});
+  const std::vector<std::int64_t> run_lengths(64, 32);
+  const PerplexityResult result =
+      summarize(losses, std::vector<Token>(losses.size(), 0), run_lengths, 1.0);
+  EXPECT_NEAR(result.standard_error_blocks / result.perplexity, 1.0 / 8.0, 0.005);
+}
+
 }  // namespace
 }  // namespace quant::test

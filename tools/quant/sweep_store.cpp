@@ -26,8 +26,7 @@ std::string pack_losses(const EvalPlan& plan, const PerplexityResult& result) {
   std::string bytes;
   put(bytes, static_cast<std::uint32_t>(plan.windows.size()));
   for (const EvalWindow& window : plan.windows) {
-    put(bytes, static_cast<std::uint32_t>(window.tokens.size()) -
-                   static_cast<std::uint32_t>(window.first_scored));
+    put(bytes, static_cast<std::uint32_t>(window.scored_tokens()));
   }
   for (const TokenLoss& loss : result.losses) put(bytes, static_cast<float>(loss.nll));
   return bytes;
