@@ -25,13 +25,13 @@ tokens=$("$quant" tokenize "$model" "$text" --json | field count)
 [[ $most =~ ^[0-9]+$ ]] || { echo "TOKENS must be a whole number, not '$most'" >&2; exit 2; }
 if [ "$most" -eq 0 ] || [ "$most" -gt "$tokens" ]; then most=$tokens; fi
 capped=$((most < tokens))
-[ $capped = 0 ] || echo "$text: the first $most of $tokens tokens, the rest is left out" >&2
+[ $capped = 0 ] || echo "$text: at most the first $most of $tokens tokens, the rest is left out" >&2
 
 contexts=() reached=0
 for context in 1024 4096 8192; do
   # A context that the one before it already filled with all tokens would repeat its rows.
   if [ $context -le "$longest" ] && [ $((capped ? context <= most : most > reached)) = 1 ]; then
-    contexts+=($context)
+    contexts+=("$context")
     reached=$context
   fi
 done
