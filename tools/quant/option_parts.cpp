@@ -1,0 +1,105 @@
+#include "option_parts.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "option_scope.h"
+
+namespace quant::tool {
+
+CLI::Validator at_least(int least) {
+  const auto problem = [least](const std::string& text) -> std::string {
+    int number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const bool whole = error == std::errc() && end == text.data() + text.size();
+    if (whole && number >= least) return {};
+    return fmt::format("'{}' is not a whole number from {} on", text, least);
+  };
+  return {problem, "", "at least"};
+}
+
+void begin_group(CLI::App& app, const char* heading) { app.option_defaults()->group(heading); }
+
+void add_machine_options(CLI::App& app, int& threads, std::string& isa) {
+  app.add_option("-j,-t,--threads", threads, "Threads (default: all CPUs)")
+      ->check(at_least(1))
+      ->type_name("THREADS");
+  app.add_option("--isa", isa, "Force an instruction set: scalar, avx2, avxvnni, avx512, neon")
+      ->type_name("ISA");
+}
+
+namespace {
+
+void add_cache_options(CLI::App& app, RunOptions& run) {
+  begin_group(app, kCacheOptions);
+  app.add_option("-k,--k-type,--cache-type-k", run.key_type,
+                 "KV format of the keys (see: quant types)")
+      ->type_name("TYPE");
+  app.add_option("-v,--v-type,--cache-type-v", run.value_type, "KV format of the values")
+      ->type_name("TYPE");
+  app.add_option("--k-window", run.key_window, "Most recent keys kept exact")
+      ->check(at_least(0))
+      ->type_name("N");
+  app.add_option("--v-window", run.value_window, "Most recent values kept exact")
+      ->check(at_least(0))
+      ->type_name("N");
+  const auto set_windows = [&app, &run](int n) {
+    if (app.count("--k-window") == 0) run.key_window = n;
+    if (app.count("--v-window") == 0) run.value_window = n;
+  };
+  app.add_option_function<int>("--window", set_windows, "Both windows, where not given apart")
+      ->check(at_least(0))
+      ->type_name("N");
+  app.add_option_function<int>(
+         "--sink", [&run](int n) { run.key_sink = run.value_sink = n; },
+         "First keys and values kept exact")
+      ->check(at_least(0))
+      ->type_name("N");
+}
+
+}  // namespace
+
+void add_run_options(CLI::App& app, RunOptions& run) {
+  app.add_option("model,-m,--model", run.model, "Model file (GGUF)")->type_name("MODEL");
+  add_cache_options(app, run);
+  begin_group(app, kComputingOptions);
+  app.add_option("-c,--ctx-size", run.context, "Context length in tokens")
+      ->check(at_least(1))
+      ->type_name("CTX");
+  add_machine_options(app, run.threads, run.isa);
+  app.add_option("-b,--batch-size", run.batch, "Tokens that go through the layers together")
+      ->check(at_least(1))
+      ->type_name("BATCH");
+  app.add_option("--math", run.math, "exact (FP32 activations) or fast (int8 activations)")
+      ->type_name("MODE");
+  begin_group(app, kResultOptions);
+  app.add_flag("--json", run.json, "Print results as JSON");
+  app.add_option("-o,--output", run.output, "Write the result to a file instead")
+      ->type_name("FILE");
+}
+
+void add_protocol_options(CLI::App& app, PplOptions& ppl) {
+  begin_group(app, kPplOptions);
+  app.add_option("--protocol", ppl.protocol, "context (default), llamacpp or strided")
+      ->type_name("NAME");
+  app.add_option("--stride", ppl.stride, "Tokens a window advances (--protocol strided)")
+      ->check(at_least(1))
+      ->type_name("N");
+  app.add_option("--chunks", ppl.chunks, "At most N contexts of the text")
+      ->check(at_least(1))
+      ->type_name("N");
+  app.add_option("--offset", ppl.offset, "Leave out the first N tokens of the text")
+      ->check(at_least(0))
+      ->type_name("N");
+  app.add_flag("--allow-longer", ppl.allow_longer, "Allow -c beyond the model's context length");
+}
+
+void add_record_options(CLI::App& app, PplOptions& ppl) {
+  begin_group(app, kPplOptions);
+  app.add_flag("--losses", ppl.losses, "Put each token's loss into the record (--json)");
+  app.add_flag("--attention-mass", ppl.attention_mass,
+               "Also measure how much attention falls on exact keys and values");
+}
+
+}  // namespace quant::tool
