@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "quant/kl_divergence.h"
 #include "quant/lockstep.h"
 #include "quant/paired.h"
 #include "quant/perplexity.h"
@@ -28,18 +29,7 @@ LockstepResult measure_lockstep(Lockstep& lockstep, const EvalPlan& plan,
 LockstepResult pooled(std::span<const LockstepResult> texts);
 
 /// How far a configuration's predictions are from the baseline's.
-struct Divergence {
-  double mean;  ///< of KL(baseline ‖ configuration), nats a token
-  double p50;
-  double p90;
-  double p95;
-  double p99;
-  double p999;
-  double max;
-  double same_top1;    ///< share of tokens with the same most likely token
-  double delta_p_rms;  ///< of the change of the target's probability
-};
-Divergence divergence_of(const LockstepResult& result, int configuration);
+DivergenceSummary divergence_of(const LockstepResult& result, int configuration);
 
 /// A configuration against the baseline.
 struct Comparison {

@@ -141,31 +141,16 @@ LockstepResult pooled(std::span<const LockstepResult> texts) {
   return all;
 }
 
-Divergence divergence_of(const LockstepResult& result, int configuration) {
+DivergenceSummary divergence_of(const LockstepResult& result, int configuration) {
   const std::size_t c = static_cast<std::size_t>(configuration);
   const std::vector<TokenLoss>& baseline = result.configurations.front().losses;
   const std::vector<TokenLoss>& losses = result.configurations[c].losses;
-  std::vector<double> kl = result.divergences[c];
-  const double n = static_cast<double>(losses.size());
-  Divergence out{};
-  out.mean = mean(kl);
-  std::ranges::sort(kl);
-  out.p50 = quantile(kl, 0.5);
-  out.p90 = quantile(kl, 0.9);
-  out.p95 = quantile(kl, 0.95);
-  out.p99 = quantile(kl, 0.99);
-  out.p999 = quantile(kl, 0.999);
-  out.max = quantile(kl, 1.0);
-  double same = 0.0;
-  double squares = 0.0;
+  DivergenceColumns columns{.kl = result.divergences[c], .delta_p = {}, .same_top1 = {}};
   for (std::size_t i = 0; i < losses.size(); ++i) {
-    same += losses[i].argmax == baseline[i].argmax ? 1.0 : 0.0;
-    const double change = std::exp(-losses[i].nll) - std::exp(-baseline[i].nll);
-    squares += change * change;
+    columns.delta_p.push_back(std::exp(-losses[i].nll) - std::exp(-baseline[i].nll));
+    columns.same_top1.push_back(losses[i].argmax == baseline[i].argmax ? 1.0 : 0.0);
   }
-  out.same_top1 = n > 0.0 ? same / n : 0.0;
-  out.delta_p_rms = n > 0.0 ? std::sqrt(squares / n) : 0.0;
-  return out;
+  return summarize_divergence(std::move(columns));
 }
 
 std::vector<Comparison> compare(std::span<const LockstepResult> texts, double margin_percent) {

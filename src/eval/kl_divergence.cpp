@@ -40,27 +40,31 @@ TokenKl token_kl(const LogProbabilities& base, std::span<const float> logits, To
           .same_top1 = loss.argmax == static_cast<Token>(top)};
 }
 
-KlSummary summarize_kl(std::span<const TokenKl> tokens) {
-  std::vector<double> kl = column(tokens, &TokenKl::kl);
-  const std::vector<double> delta_nll = column(tokens, &TokenKl::delta_nll);
-  std::vector<double> delta_p = column(tokens, &TokenKl::delta_p);
-  for (double& p : delta_p) p *= p;
-  KlSummary summary{};
-  summary.kl_mean = mean(kl);
-  summary.kl_standard_error = standard_error(kl);
-  std::ranges::sort(kl);
-  summary.kl_p50 = quantile(kl, 0.5);
-  summary.kl_p90 = quantile(kl, 0.9);
-  summary.kl_p95 = quantile(kl, 0.95);
-  summary.kl_p99 = quantile(kl, 0.99);
-  summary.kl_p999 = quantile(kl, 0.999);
-  summary.kl_max = kl.back();
-  summary.same_top1 = mean(column(tokens, &TokenKl::same_top1));
-  summary.delta_p_rms = std::sqrt(mean(delta_p));
-  summary.delta_nll = mean(delta_nll);
-  summary.delta_nll_standard_error = standard_error(delta_nll);
-  summary.base_perplexity = std::exp(mean(column(tokens, &TokenKl::base_nll)));
+DivergenceSummary summarize_divergence(DivergenceColumns columns) {
+  DivergenceSummary summary{};
+  summary.kl_mean = mean(columns.kl);
+  summary.kl_standard_error = standard_error(columns.kl);
+  std::ranges::sort(columns.kl);
+  summary.kl_p50 = quantile(columns.kl, 0.5);
+  summary.kl_p90 = quantile(columns.kl, 0.9);
+  summary.kl_p95 = quantile(columns.kl, 0.95);
+  summary.kl_p99 = quantile(columns.kl, 0.99);
+  summary.kl_p999 = quantile(columns.kl, 0.999);
+  summary.kl_max = quantile(columns.kl, 1.0);
+  summary.same_top1 = mean(columns.same_top1);
+  for (double& change : columns.delta_p) change *= change;
+  summary.delta_p_rms = std::sqrt(mean(columns.delta_p));
   return summary;
+}
+
+KlSummary summarize_kl(std::span<const TokenKl> tokens) {
+  const std::vector<double> delta_nll = column(tokens, &TokenKl::delta_nll);
+  return {.divergence =
+              summarize_divergence({column(tokens, &TokenKl::kl), column(tokens, &TokenKl::delta_p),
+                                    column(tokens, &TokenKl::same_top1)}),
+          .delta_nll = mean(delta_nll),
+          .delta_nll_standard_error = standard_error(delta_nll),
+          .base_perplexity = std::exp(mean(column(tokens, &TokenKl::base_nll)))};
 }
 
 }  // namespace quant

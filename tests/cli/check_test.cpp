@@ -1,13 +1,12 @@
 // quant check: a record is repeated, and what differs is found.
 #include <gtest/gtest.h>
 
-#include "cli/command.h"
-#include "support/tiny_model.h"
+#include "cli/model_and_text.h"
 
 namespace quant::test {
 namespace {
 
-class CheckCommand : public testing::Test {
+class CheckCommand : public ModelAndText {
  protected:
   std::string path(const std::string& name) const { return (dir.path() / name).string(); }
 
@@ -35,18 +34,7 @@ class CheckCommand : public testing::Test {
     write_file(file, json.dump());
   }
 
-  TempDir dir;
-  std::string model = write_tiny_model(dir.path(), {});
-  std::string text = [this] {
-    std::string words;
-    for (int i = 0; i < 30; ++i) words += " the rain in spain " + std::to_string(i * i);
-    write_file(path("text.txt"), words);
-    return path("text.txt");
-  }();
-  std::string text2 = [this] {
-    write_file(path("text2.txt"), "falls mainly on the plain, and on nothing else at all");
-    return path("text2.txt");
-  }();
+  std::string text2 = write("text2.txt", "falls mainly on the plain, and on nothing else at all");
 };
 
 TEST_F(CheckCommand, TheSameMeasurementPassesExactly) {

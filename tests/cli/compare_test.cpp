@@ -3,8 +3,7 @@
 
 #include <cmath>
 
-#include "cli/command.h"
-#include "support/tiny_model.h"
+#include "cli/model_and_text.h"
 
 namespace quant::test {
 namespace {
@@ -12,14 +11,8 @@ namespace {
 constexpr const char* kList =
     "fp32/fp32,turbo_kv_4b,turbo_kv_4b/turbo_kv_4b@window=16:sink=4,uniform_2b@k-window=40";
 
-class CompareCommand : public testing::Test {
+class CompareCommand : public ModelAndText {
  protected:
-  std::string write_text(const std::string& name, const std::string& words, int n) const {
-    std::string written;
-    for (int i = 0; i < n; ++i) written += words + std::to_string(i * i);
-    write_file(dir.path() / name, written);
-    return (dir.path() / name).string();
-  }
   CommandResult compare(std::vector<std::string> arguments) const {
     std::vector<std::string> all = {"compare", model, "-j", "1"};
     all.insert(all.end(), arguments.begin(), arguments.end());
@@ -31,10 +24,6 @@ class CompareCommand : public testing::Test {
     EXPECT_EQ(result.exit_code, 0) << result.err;
     return result.json();
   }
-
-  TempDir dir;
-  std::string model = write_tiny_model(dir.path(), {});
-  std::string text = write_text("text.txt", " the rain in spain ", 20);
 };
 
 TEST_F(CompareCommand, RowsAreCompleteRecords) {
@@ -49,57 +38,10 @@ TEST_F(CompareCommand, RowsAreCompleteRecords) {
   EXPECT_EQ(r["rows"][2]["key_window"], 40);
   EXPECT_EQ(r["rows"][2]["value_window"], 0);
   for (const nlohmann::json& row : r["rows"]) {
-    for (const char* name : {"perplexity",
-                             "mean_nll",
-                             "standard_error",
-                             "scored_tokens",
-                             "context",
-                             "protocol",
-                             "batch",
-                             "threads",
-                             "isa",
-                             "math",
-                             "key_type",
-                             "value_type",
-                             "key_window",
-                             "value_window",
-                             "sink",
-                             "key_bits",
-                             "value_bits",
-                             "kv_bytes",
-                             "peak_rss_bytes",
-                             "fp32_share_end",
-                             "fp32_share_mean",
-                             "value_fp32_share_end",
-                             "value_fp32_share_mean",
-                             "model_path",
-                             "text_path",
-                             "cpu",
-                             "tokens_per_second",
-                             "model_sha256",
-                             "text_sha256",
-                             "tokens_sha256",
-                             "version",
-                             "delta_nll",
-                             "delta_nll_low",
-                             "delta_nll_high",
-                             "p_value",
-                             "verdict",
-                             "worse_share",
-                             "blocks",
-                             "kl_mean",
-                             "kl_p50",
-                             "kl_p90",
-                             "kl_p95",
-                             "kl_p99",
-                             "kl_p999",
-                             "kl_max",
-                             "same_top1",
-                             "delta_p_rms",
-                             "ratio_fp16"}) {
-      EXPECT_TRUE(row.contains(name)) << name;
-      EXPECT_FALSE(row[name].is_null()) << name;
-    }
+    expect_perplexity_record(row);
+    expect_complete(row, {"delta_nll", "delta_nll_low", "delta_nll_high", "p_value", "verdict",
+                          "worse_share", "blocks", "kl_mean", "kl_p50", "kl_p90", "kl_p95",
+                          "kl_p99", "kl_p999", "kl_max", "same_top1", "delta_p_rms", "ratio_fp16"});
     const double delta = row["mean_nll"].get<double>() - r["baseline"]["mean_nll"].get<double>();
     EXPECT_NEAR(row["delta_nll"].get<double>(), delta, 1e-12);
     EXPECT_GT(row["kl_mean"].get<double>(), 0.0);

@@ -3,14 +3,13 @@
 
 #include <cmath>
 
-#include "cli/command.h"
+#include "cli/model_and_text.h"
 #include "quant/cpu.h"
-#include "support/tiny_model.h"
 
 namespace quant::test {
 namespace {
 
-class PerplexityCommand : public testing::Test {
+class PerplexityCommand : public ModelAndText {
  protected:
   nlohmann::json record(std::vector<std::string> arguments) const {
     // One thread unless said otherwise: the model is too small to share out.
@@ -19,59 +18,11 @@ class PerplexityCommand : public testing::Test {
     EXPECT_EQ(result.exit_code, 0) << result.err;
     return result.json();
   }
-
-  TempDir dir;
-  std::string model = write_tiny_model(dir.path(), {});
-  std::string text = [this] {
-    std::string words;
-    for (int i = 0; i < 40; ++i) words += "the rain in spain ";
-    const auto path = dir.path() / "text.txt";
-    write_file(path, words);
-    return path.string();
-  }();
 };
 
 TEST_F(PerplexityCommand, RecordIsComplete) {
   const nlohmann::json r = record({});
-  for (const char* name : {"perplexity",
-                           "mean_nll",
-                           "standard_error",
-                           "standard_error_blocks",
-                           "scored_tokens",
-                           "context",
-                           "protocol",
-                           "batch",
-                           "threads",
-                           "isa",
-                           "math",
-                           "key_type",
-                           "value_type",
-                           "key_window",
-                           "value_window",
-                           "sink",
-                           "key_bits",
-                           "value_bits",
-                           "kv_bytes",
-                           "kv_bytes_formula",
-                           "peak_rss_bytes",
-                           "fp32_share_end",
-                           "fp32_share_mean",
-                           "value_fp32_share_end",
-                           "value_fp32_share_mean",
-                           "model_path",
-                           "text_path",
-                           "cpu",
-                           "tokens_per_second",
-                           "model_sha256",
-                           "text_sha256",
-                           "tokens_sha256",
-                           "version",
-                           "compiler",
-                           "dropped_tokens",
-                           "text_tokens"}) {
-    EXPECT_TRUE(r.contains(name)) << name;
-    EXPECT_FALSE(r[name].is_null()) << name;
-  }
+  expect_perplexity_record(r);
   EXPECT_EQ(r["schema_version"], 1);
   EXPECT_EQ(r["math"], "exact");
   EXPECT_EQ(r["key_type"], "fp16");

@@ -64,14 +64,14 @@ TEST(Compare, TextsArePooledByTokenAndAveragedByText) {
 TEST(Compare, DivergenceIsSummarized) {
   std::vector<double> deltas(1000, 0.0);
   for (std::size_t i = 0; i < deltas.size(); ++i) deltas[i] = static_cast<double>(i) / 999.0;
-  const Divergence d = divergence_of(result_of(deltas, {1000}), 1);
-  EXPECT_NEAR(d.mean, 0.5, 1e-12);
-  EXPECT_NEAR(d.p50, 0.5, 1e-12);
-  EXPECT_NEAR(d.p90, 0.9, 1e-12);
-  EXPECT_NEAR(d.p95, 0.95, 1e-12);
-  EXPECT_NEAR(d.p99, 0.99, 1e-12);
-  EXPECT_NEAR(d.p999, 0.999, 1e-12);
-  EXPECT_EQ(d.max, 1.0);
+  const DivergenceSummary d = divergence_of(result_of(deltas, {1000}), 1);
+  EXPECT_NEAR(d.kl_mean, 0.5, 1e-12);
+  EXPECT_NEAR(d.kl_p50, 0.5, 1e-12);
+  EXPECT_NEAR(d.kl_p90, 0.9, 1e-12);
+  EXPECT_NEAR(d.kl_p95, 0.95, 1e-12);
+  EXPECT_NEAR(d.kl_p99, 0.99, 1e-12);
+  EXPECT_NEAR(d.kl_p999, 0.999, 1e-12);
+  EXPECT_EQ(d.kl_max, 1.0);
   EXPECT_EQ(d.same_top1, 0.75);
   const double halved = std::exp(-2.0) * 0.5;
   EXPECT_NEAR(divergence_of(result_of(std::vector<double>(64, std::log(2.0)), {64}), 1).delta_p_rms,

@@ -169,15 +169,15 @@ TEST_F(LogitsFile, SummaryOfKnownTokens) {
                       .same_top1 = i >= 26});
   }
   const KlSummary summary = summarize_kl(tokens);
-  EXPECT_DOUBLE_EQ(summary.kl_mean, 50.0);
-  EXPECT_DOUBLE_EQ(summary.kl_p50, 50.0);
-  EXPECT_DOUBLE_EQ(summary.kl_p90, 90.0);
-  EXPECT_DOUBLE_EQ(summary.kl_p95, 95.0);
-  EXPECT_DOUBLE_EQ(summary.kl_p99, 99.0);
-  EXPECT_NEAR(summary.kl_p999, 99.9, 1e-9);
-  EXPECT_EQ(summary.kl_max, 100.0);
-  EXPECT_NEAR(summary.same_top1, 75.0 / 101.0, 1e-12);
-  EXPECT_NEAR(summary.delta_p_rms, 0.1, 1e-12);
+  EXPECT_DOUBLE_EQ(summary.divergence.kl_mean, 50.0);
+  EXPECT_DOUBLE_EQ(summary.divergence.kl_p50, 50.0);
+  EXPECT_DOUBLE_EQ(summary.divergence.kl_p90, 90.0);
+  EXPECT_DOUBLE_EQ(summary.divergence.kl_p95, 95.0);
+  EXPECT_DOUBLE_EQ(summary.divergence.kl_p99, 99.0);
+  EXPECT_NEAR(summary.divergence.kl_p999, 99.9, 1e-9);
+  EXPECT_EQ(summary.divergence.kl_max, 100.0);
+  EXPECT_NEAR(summary.divergence.same_top1, 75.0 / 101.0, 1e-12);
+  EXPECT_NEAR(summary.divergence.delta_p_rms, 0.1, 1e-12);
   EXPECT_NEAR(summary.delta_nll, 0.5 / 101.0, 1e-12);
   EXPECT_NEAR(summary.base_perplexity, std::exp(2.0), 1e-9);
 }

@@ -44,12 +44,6 @@ Json paired_record(const Comparison& comparison) {
   return record;
 }
 
-Json divergence_record(const Divergence& d) {
-  return {{"kl_mean", d.mean}, {"kl_p50", d.p50},          {"kl_p90", d.p90},
-          {"kl_p95", d.p95},   {"kl_p99", d.p99},          {"kl_p999", d.p999},
-          {"kl_max", d.max},   {"same_top1", d.same_top1}, {"delta_p_rms", d.delta_p_rms}};
-}
-
 /// {baseline, rows} of results that were measured with a plan.
 Json table_record(const ModelConfig& config, const std::vector<KvSpec>& specs,
                   const std::vector<Json>& heads, const Json& text, const EvalPlan& plan,

@@ -14,16 +14,7 @@ void add_kl(Json& record, const std::string& base_path, const KlSummary& kl) {
   record["base_perplexity"] = number_or_null(kl.base_perplexity);
   record["delta_nll"] = kl.delta_nll;
   record["delta_nll_standard_error"] = number_or_null(kl.delta_nll_standard_error);
-  record["kl_mean"] = kl.kl_mean;
-  record["kl_standard_error"] = number_or_null(kl.kl_standard_error);
-  record["kl_p50"] = kl.kl_p50;
-  record["kl_p90"] = kl.kl_p90;
-  record["kl_p95"] = kl.kl_p95;
-  record["kl_p99"] = kl.kl_p99;
-  record["kl_p999"] = kl.kl_p999;
-  record["kl_max"] = kl.kl_max;
-  record["same_top1"] = kl.same_top1;
-  record["delta_p_rms"] = kl.delta_p_rms;
+  record.update(divergence_record(kl.divergence));
 }
 
 }  // namespace

@@ -113,6 +113,19 @@ void add_exact_mass(Json& record, const ExactMassShare& share) {
   record["exact_value_mass"] = share.values;
 }
 
+Json divergence_record(const DivergenceSummary& divergence) {
+  return {{"kl_mean", divergence.kl_mean},
+          {"kl_standard_error", number_or_null(divergence.kl_standard_error)},
+          {"kl_p50", divergence.kl_p50},
+          {"kl_p90", divergence.kl_p90},
+          {"kl_p95", divergence.kl_p95},
+          {"kl_p99", divergence.kl_p99},
+          {"kl_p999", divergence.kl_p999},
+          {"kl_max", divergence.kl_max},
+          {"same_top1", divergence.same_top1},
+          {"delta_p_rms", divergence.delta_p_rms}};
+}
+
 Json configuration_record(const Session& session, const RunOptions& run) {
   Json record = machine_record(session.model(), session.options(), run);
   record.update(spec_record(session.options().kv));

@@ -5,6 +5,7 @@
 
 #include "options.h"
 #include "quant/exact_mass.h"
+#include "quant/kl_divergence.h"
 #include "quant/model.h"
 #include "quant/perplexity.h"
 
@@ -27,6 +28,7 @@ Json result_record(const ModelConfig& config, const KvSpec& spec, const EvalPlan
                    const PerplexityResult& result, bool with_losses);
 /// Attention that falls on exact rows, for a record that has the other FP32 shares.
 void add_exact_mass(Json& record, const ExactMassShare& share);
+Json divergence_record(const DivergenceSummary& divergence);
 /// What determines a result: model, format, machine. The first part of every record.
 Json configuration_record(const Session& session, const RunOptions& run);
 Json perplexity_record(const Session& session, const RunOptions& run, const EvalPlan& plan,
