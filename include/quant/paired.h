@@ -16,10 +16,14 @@ struct PairedRun {
   double weight = 1.0;  ///< of each token; 1 / tokens of its text gives a macro average
 };
 
+/// Tokens that are drawn, or change their sign, together: neighbours are not independent.
+inline constexpr int kBlockTokens = 64;
+
 struct PairedOptions {
   int resamples = 3999;  ///< of the bootstrap
   int flips = 9999;      ///< of the permutation test; fewer blocks than log2(flips) are enumerated
   std::uint64_t seed = 0x5eed;
+  int block_tokens = kBlockTokens;  ///< most tokens of a block
 };
 
 struct Interval {
@@ -29,7 +33,7 @@ struct Interval {
 
 struct PairedResult {
   std::int64_t tokens;
-  std::int64_t blocks;    ///< of up to 64 consecutive tokens
+  std::int64_t blocks;    ///< of up to block_tokens consecutive tokens
   double delta_nll;       ///< weighted mean of the differences
   double standard_error;  ///< from the spread of the blocks; NaN for fewer than two
   /// Studentized block bootstrap (Davison and Hinkley 1997, section 5.2) at 95 and at 90 %; NaN for

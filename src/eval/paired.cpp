@@ -20,9 +20,9 @@ constexpr double kLevel = 0.05;
 /// Relative error of a mean's sums.
 constexpr double kRounding = 1e-12;
 
-std::vector<Block> blocks_of(std::span<const PairedRun> runs) {
+std::vector<Block> blocks_of(std::span<const PairedRun> runs, int length) {
   std::vector<Block> blocks;
-  for (const PairedRun& run : runs) append_blocks(run.delta, run.weight, blocks);
+  for (const PairedRun& run : runs) append_blocks(run.delta, run.weight, blocks, length);
   return blocks;
 }
 
@@ -140,7 +140,7 @@ double tokens_for(const PairedResult& result, double gap, double z_level) {
 PairedResult compare_paired(std::span<const PairedRun> runs, const PairedOptions& options) {
   PairedResult result{0, 0, 0.0, kNaN, {kNaN, kNaN}, {kNaN, kNaN}, 1.0, worse_share(runs)};
   for (const PairedRun& run : runs) result.tokens += static_cast<std::int64_t>(run.delta.size());
-  const std::vector<Block> blocks = blocks_of(runs);
+  const std::vector<Block> blocks = blocks_of(runs, options.block_tokens);
   result.blocks = static_cast<std::int64_t>(blocks.size());
   if (blocks.empty()) return result;
   Sample all;
@@ -195,10 +195,9 @@ Judgement judge(const PairedResult& result, double adjusted_p, double margin_per
       std::min(tokens_for(result, size, kZ975), tokens_for(result, margin - size, kZ95));
   if (!std::isfinite(needed) || needed > 1e18) return {Verdict::kUnresolved, 0};
   // Whole blocks, and more of them than were not enough.
-  const double blocks = std::max(std::ceil(needed / static_cast<double>(kLossBlock)),
+  const double blocks = std::max(std::ceil(needed / static_cast<double>(kBlockTokens)),
                                  static_cast<double>(result.blocks + 1));
-  return {Verdict::kUnresolved,
-          static_cast<std::int64_t>(blocks) * static_cast<std::int64_t>(kLossBlock)};
+  return {Verdict::kUnresolved, static_cast<std::int64_t>(blocks) * kBlockTokens};
 }
 
 }  // namespace quant

@@ -24,9 +24,11 @@ double standard_error(std::span<const double> values) noexcept {
   return std::sqrt(squares / n / (n - 1.0));
 }
 
-void append_blocks(std::span<const double> run, double weight, std::vector<Block>& blocks) {
-  for (std::size_t i = 0; i < run.size(); i += kLossBlock) {
-    const auto part = run.subspan(i, std::min(kLossBlock, run.size() - i));
+void append_blocks(std::span<const double> run, double weight, std::vector<Block>& blocks,
+                   int length) {
+  const std::size_t step = static_cast<std::size_t>(length);
+  for (std::size_t i = 0; i < run.size(); i += step) {
+    const auto part = run.subspan(i, std::min(step, run.size() - i));
     const double sum = std::accumulate(part.begin(), part.end(), 0.0);
     blocks.push_back({weight * sum, weight * static_cast<double>(part.size())});
   }

@@ -5,6 +5,8 @@
 #include <span>
 #include <vector>
 
+#include "quant/paired.h"
+
 namespace quant {
 
 double mean(std::span<const double> values) noexcept;
@@ -17,11 +19,10 @@ struct Block {
   double sum;     ///< of weight · value
   double weight;  ///< of its tokens
 };
-inline constexpr std::size_t kLossBlock = 64;
-/// Cuts a run, the scored tokens of one context, into blocks of up to kLossBlock tokens of the
-/// given weight and appends them. Callers cut each run apart: blocks never reach into another
-/// context.
-void append_blocks(std::span<const double> run, double weight, std::vector<Block>& blocks);
+/// Cuts a run, the scored tokens of one context, into blocks of up to `length` tokens of the given
+/// weight and appends them. Callers cut each run apart: blocks never reach into another context.
+void append_blocks(std::span<const double> run, double weight, std::vector<Block>& blocks,
+                   int length = kBlockTokens);
 /// Tokens of a text are not independent: standard error of the mean by a bootstrap that draws whole
 /// blocks (Künsch 1989). NaN for fewer than two.
 double block_standard_error(std::span<const Block> blocks);

@@ -97,6 +97,70 @@ TEST_F(Report, TablesHaveARowACell) {
   EXPECT_EQ(count_of(latex, "Δ"), 0);
 }
 
+TEST_F(Report, SeedsArePooled) {
+  run_sweep(grid("contexts = 100\nseeds = [0, 1, 2]\ntypes = [\"fp32/fp32\", \"uniform_2b\"]\n"));
+  const nlohmann::json data = nlohmann::json::parse(report({"--json"}));
+  ASSERT_EQ(data["groups"].size(), 1u);
+  const nlohmann::json& group = data["groups"][0];
+  EXPECT_EQ(group["seeds"], 3);
+  EXPECT_EQ(group["seed"], nlohmann::json({0, 1, 2}));
+  ASSERT_EQ(group["by_seed"].size(), 3u);
+  for (const std::size_t i : {0u, 1u}) {
+    const nlohmann::json& row = group["rows"][i];
+    double tokens = 0.0, loss = 0.0, delta = 0.0;
+    std::vector<double> perplexities, deltas;
+    for (const nlohmann::json& seed : group["by_seed"]) {
+      const nlohmann::json& one = seed["rows"][i];
+      const double n = one["scored_tokens"];
+      tokens += n;
+      loss += n * one["mean_nll"].get<double>();
+      perplexities.push_back(one["perplexity"]);
+      if (i == 0) continue;
+      delta += n * one["delta_nll"].get<double>();
+      deltas.push_back(one["delta_percent"]);
+    }
+    EXPECT_EQ(row["seeds"], 3);
+    EXPECT_EQ(row["scored_tokens"], tokens);
+    EXPECT_NEAR(row["mean_nll"], loss / tokens, 1e-6);
+    EXPECT_NEAR(row["perplexity"], std::exp(loss / tokens), 1e-3);
+    EXPECT_NEAR(row["perplexity_min"], std::ranges::min(perplexities), 1e-9);
+    EXPECT_NEAR(row["perplexity_max"], std::ranges::max(perplexities), 1e-9);
+    if (i == 0) continue;
+    EXPECT_NEAR(row["delta_nll"], delta / tokens, 1e-6);
+    EXPECT_NEAR(row["delta_percent_min"], std::ranges::min(deltas), 1e-4);
+    EXPECT_NEAR(row["delta_percent_max"], std::ranges::max(deltas), 1e-4);
+    EXPECT_FALSE(row.contains("cell"));
+    // Three seeds of one text are no three texts: the blocks are those of one.
+    EXPECT_LE(row["blocks"], group["text_tokens"].get<int>() / 64 + 1);
+    EXPECT_LE(row["delta_nll_low"], row["delta_nll"]);
+    EXPECT_GE(row["delta_nll_high"], row["delta_nll"]);
+  }
+  const std::string markdown = report();
+  for (const char* part : {", 3 seeds\n", "| seeds |", "| PPL of seeds", "| Δ % of seeds"}) {
+    EXPECT_EQ(count_of(markdown, part), 1) << part;
+  }
+  EXPECT_EQ(count_of(report({"--csv"}), "\n"), 1 + 2 + 3 * 2);
+  EXPECT_EQ(count_of(report({"--latex"}), "\\begin{tabular}"), 1);
+  EXPECT_EQ(count_of(report({"--html"}), "<td>3</td>"), 2);
+  EXPECT_EQ(count_of(report({"--svg"}), ", 3 seeds</text>"), 1);
+}
+
+TEST_F(Report, SeedsThatLackARowStandAlone) {
+  const std::string path =
+      grid("contexts = 100\nseeds = [0, 1, 2]\ntypes = [\"fp32/fp32\", \"uniform_2b\"]\n");
+  const nlohmann::json cells = run_sweep(path, {"--list"})["cells"];
+  for (std::size_t i = 0; i + 1 < cells.size(); ++i) {
+    run_sweep(path, {"--cell", cells[i]["key"].get<std::string>()});
+  }
+  const CommandResult result = run_quant({"report", out, "--json"});
+  EXPECT_NE(result.err.find("1 of 6 cells"), std::string::npos) << result.err;
+  const nlohmann::json groups = result.json()["groups"];
+  ASSERT_EQ(groups.size(), 2u);
+  EXPECT_EQ(groups[0]["seed"], nlohmann::json({0, 1}));
+  EXPECT_EQ(groups[1]["seed"], 2);
+  EXPECT_EQ(groups[1]["rows"].size(), 1u);
+}
+
 TEST_F(Report, CsvFieldsWithCommasAreQuoted) {
   std::filesystem::rename(dir.path() / "text.txt", dir.path() / "a, \"b\".txt");
   run_sweep(grid("texts = 'a, \"b\".txt'\ncontexts = 64\ntypes = \"fp16\"\n"));

@@ -252,5 +252,28 @@ TEST(Paired, TheSameSeedGivesTheSameNumbers) {
   EXPECT_EQ(a.p_value, b.p_value);
 }
 
+TEST(Paired, TheSameTokensTwiceAreNoFurtherEvidence) {
+  // What two seeds scored in a stretch of text is one block, so that the answer stays the same.
+  SplitMix64 random(11);
+  std::vector<double> once, twice;
+  for (int block = 0; block < 40; ++block) {
+    std::vector<double> part;
+    const double common = 0.02 * random.uniform();
+    for (int i = 0; i < kBlockTokens; ++i) part.push_back(common + random.uniform() - 0.5);
+    once.insert(once.end(), part.begin(), part.end());
+    for (int seed = 0; seed < 2; ++seed) twice.insert(twice.end(), part.begin(), part.end());
+  }
+  const PairedRun one{once};
+  const PairedRun two{twice};
+  const PairedResult a = compare_paired({&one, 1});
+  const PairedResult b = compare_paired({&two, 1}, {.block_tokens = 2 * kBlockTokens});
+  EXPECT_EQ(b.blocks, 40);
+  EXPECT_NEAR(b.delta_nll, a.delta_nll, 1e-12);
+  EXPECT_NEAR(b.standard_error, a.standard_error, 1e-12);
+  EXPECT_NEAR(b.interval.low, a.interval.low, 1e-9);
+  EXPECT_NEAR(b.interval.high, a.interval.high, 1e-9);
+  EXPECT_EQ(b.p_value, a.p_value);
+}
+
 }  // namespace
 }  // namespace quant::test

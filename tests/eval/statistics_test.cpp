@@ -10,6 +10,8 @@
 namespace quant::test {
 namespace {
 
+constexpr std::size_t kBlock = kBlockTokens;
+
 std::vector<double> independent_values(std::size_t n) {
   SplitMix64 random(5);
   std::vector<double> values;
@@ -34,20 +36,20 @@ TEST(Statistics, FewValues) {
   EXPECT_TRUE(std::isnan(standard_error(std::vector<double>{3.0})));
   EXPECT_TRUE(std::isnan(standard_error(std::vector<double>{})));
   EXPECT_TRUE(std::isnan(error_over_blocks(std::vector<double>{})));
-  EXPECT_TRUE(std::isnan(error_over_blocks(independent_values(kLossBlock))));
-  EXPECT_GT(error_over_blocks(independent_values(kLossBlock + 1)), 0.0);
+  EXPECT_TRUE(std::isnan(error_over_blocks(independent_values(kBlock))));
+  EXPECT_GT(error_over_blocks(independent_values(kBlock + 1)), 0.0);
 }
 
 TEST(Statistics, BlocksOfIndependentValuesChangeNothing) {
-  const std::vector<double> values = independent_values(400 * kLossBlock);
+  const std::vector<double> values = independent_values(400 * kBlock);
   // 400 blocks know their own variance to about 4 %, 2000 resamples theirs to 2 %.
   EXPECT_NEAR(error_over_blocks(values) / standard_error(values), 1.0, 0.15);
 }
 
 TEST(Statistics, BlocksOfEqualValuesCountAsOneValueEach) {
   std::vector<double> values;
-  for (const double v : independent_values(400)) values.insert(values.end(), kLossBlock, v);
-  const double expected = std::sqrt(static_cast<double>(kLossBlock));
+  for (const double v : independent_values(400)) values.insert(values.end(), kBlock, v);
+  const double expected = std::sqrt(static_cast<double>(kBlock));
   EXPECT_NEAR(error_over_blocks(values) / standard_error(values), expected, 0.1 * expected);
 }
 
@@ -57,7 +59,7 @@ TEST(Statistics, TheBootstrapGivesTheSameNumberAgain) {
 }
 
 TEST(Statistics, AShortLastBlockWeighsByItsLength) {
-  std::vector<double> values(kLossBlock + 1, 1.0);
+  std::vector<double> values(kBlock + 1, 1.0);
   values.back() = 2.0;
   EXPECT_GT(error_over_blocks(values), 0.0);
   EXPECT_LT(error_over_blocks(values), 0.5);

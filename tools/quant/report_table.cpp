@@ -32,15 +32,20 @@ std::string positions(const Json& row, const char* name) {
 std::string grouped(const Json& row, const char* name) {
   std::string digits = row[name].dump();
   for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3) {
-    digits.insert(static_cast<std::size_t>(at), ",");
+    digits.insert(static_cast<std::size_t>(at), 1, ',');
   }
   return digits;
 }
 
-std::string interval(const Json& row) {
-  const std::string low = number(row, "delta_percent_low", "{:+.2f}");
-  const std::string high = number(row, "delta_percent_high", "{:+.2f}");
+std::string between(const Json& row, const char* low_name, const char* high_name,
+                    const char* format) {
+  const std::string low = number(row, low_name, format);
+  const std::string high = number(row, high_name, format);
   return low == kNothing || high == kNothing ? std::string(kNothing) : low + " to " + high;
+}
+
+std::string interval(const Json& row) {
+  return between(row, "delta_percent_low", "delta_percent_high", "{:+.2f}");
 }
 
 std::string share(const Json& row, const std::string& name) {
@@ -61,10 +66,19 @@ const std::vector<Column>& columns() {
       {"values", [](const Json& r) { return r["value_type"].get<std::string>(); }},
       {"v-window", [](const Json& r) { return positions(r, "value_window"); }, true},
       {"sink", [](const Json& r) { return positions(r, "sink"); }, true},
+      {"seeds", [](const Json& r) { return r["seeds"] == 1 ? "-" : r["seeds"].dump(); }, true},
       {"PPL", [](const Json& r) { return number(r, "perplexity", "{:.4f}"); }},
       {"±", [](const Json& r) { return number(r, "standard_error_blocks", "{:.2f}"); }},
+      {"PPL of seeds",
+       [](const Json& r) { return between(r, "perplexity_min", "perplexity_max", "{:.2f}"); },
+       true},
       {"Δ %", [](const Json& r) { return number(r, "delta_percent", "{:+.2f}"); }},
       {"95 % interval", interval},
+      {"Δ % of seeds",
+       [](const Json& r) {
+         return between(r, "delta_percent_min", "delta_percent_max", "{:+.2f}");
+       },
+       true},
       {"verdict", [](const Json& r) { return r.value("verdict", std::string(kNothing)); }},
       {"bits K", [](const Json& r) { return number(r, "key_bits", "{:.4g}"); }},
       {"bits V", [](const Json& r) { return number(r, "value_bits", "{:.4g}"); }},
@@ -154,6 +168,23 @@ constexpr std::string_view kLegend =
     "scored tokens, in brackets at the end; mass: of the attention, where it was measured. ●: no "
     "other row is smaller and better.";
 
+/// "4083 of 4087 tokens scored in 4 contexts (protocol context, from token 0)".
+std::string scored_of(const Json& group) {
+  const int contexts = group["contexts"];
+  const std::string protocol = group["protocol"];
+  const auto scored = group["scored_tokens"].get<std::int64_t>();
+  const auto all = group["text_tokens"].get<std::int64_t>();
+  const char* const plural = contexts == 1 ? "" : "s";
+  const Json& from = group["text_offset"];
+  if (!from.is_array()) {
+    return fmt::format("{} of {} tokens scored in {} context{} (protocol {}, from token {})",
+                       scored, all, contexts, plural, protocol, from.get<std::int64_t>());
+  }
+  return fmt::format(
+      "{} tokens scored in {} context{} of a text of {} (protocol {}, from tokens {})", scored,
+      contexts, plural, all, protocol, fmt::join(from.get<std::vector<std::int64_t>>(), ", "));
+}
+
 }  // namespace
 
 std::string legend() { return std::string(kLegend); }
@@ -177,30 +208,28 @@ std::string title_of(const Json& group) {
       "{} on {}, context {}", fs::path(group["model_path"].get<std::string>()).stem().string(),
       fs::path(group["text_path"].get<std::string>()).filename().string(),
       group["context"].get<int>());
+  if (group["seeds"] != 1) return title + fmt::format(", {} seeds", group["seeds"].get<int>());
   if (group["seed"] != 0) title += fmt::format(", seed {}", group["seed"].get<std::uint64_t>());
   return title;
 }
 
 std::string facts_of(const Json& group, double margin_percent) {
-  const int contexts = group["contexts"];
-  const std::int64_t blocks = blocks_of(group);
-  const std::string caution =
-      blocks >= kFewBlocks
-          ? ""
-          : fmt::format(" With only {} blocks of 64 tokens the intervals are rough.", blocks);
-  return fmt::format(
-             "{} of {} tokens scored in {} context{} (protocol {}, from token {}); {} math; quant "
-             "{}, "
-             "engine {:.12}, model {:.12}, text {:.12}. Differences are to {}; equivalent means "
-             "within "
-             "± {:g} %.",
-             group["scored_tokens"].get<std::int64_t>(), group["text_tokens"].get<std::int64_t>(),
-             contexts, contexts == 1 ? "" : "s", group["protocol"].get<std::string>(),
-             group["text_offset"].get<std::int64_t>(), group["math"].get<std::string>(),
-             group["version"].get<std::string>(), group["engine_sha256"].get<std::string>(),
-             group["model_sha256"].get<std::string>(), group["text_sha256"].get<std::string>(),
-             group["baseline"].get<std::string>(), margin_percent) +
-         caution;
+  std::string facts = fmt::format(
+      "{}; {} math; quant {}, engine {:.12}, model {:.12}, text {:.12}. Differences are to {}; "
+      "equivalent means within ± {:g} %.",
+      scored_of(group), group["math"].get<std::string>(), group["version"].get<std::string>(),
+      group["engine_sha256"].get<std::string>(), group["model_sha256"].get<std::string>(),
+      group["text_sha256"].get<std::string>(), group["baseline"].get<std::string>(),
+      margin_percent);
+  if (group["seeds"] != 1) {
+    facts +=
+        " PPL and Δ are over all tokens of all seeds. Seeds score much of the same text, so that a "
+        "block is what all of them scored in 64 tokens of it.";
+  }
+  if (const std::int64_t blocks = blocks_of(group); blocks < kFewBlocks) {
+    facts += fmt::format(" With only {} blocks of 64 tokens the intervals are rough.", blocks);
+  }
+  return facts;
 }
 
 std::string markdown_report(const Json& data) {
@@ -232,24 +261,28 @@ std::string latex_report(const Json& data) {
 }
 
 std::string csv_report(const Json& data) {
+  std::vector<const Json*> rows;
+  for (const Json& group : data["groups"]) {
+    for (const Json& row : group["rows"]) rows.push_back(&row);
+    if (!group.contains("by_seed")) continue;
+    for (const Json& seed : group["by_seed"]) {
+      for (const Json& row : seed["rows"]) rows.push_back(&row);
+    }
+  }
   std::vector<std::string> names;
   std::set<std::string> known;
-  for (const Json& group : data["groups"]) {
-    for (const Json& row : group["rows"]) {
-      for (const auto& [name, value] : row.items()) {
-        if (known.insert(name).second) names.push_back(name);
-      }
+  for (const Json* row : rows) {
+    for (const auto& [name, value] : row->items()) {
+      if (known.insert(name).second) names.push_back(name);
     }
   }
   std::string out = joined(names, ",") + "\n";
-  for (const Json& group : data["groups"]) {
-    for (const Json& row : group["rows"]) {
-      Row cells;
-      for (const std::string& name : names) {
-        cells.push_back(row.contains(name) ? csv_field(row[name]) : "");
-      }
-      out += joined(cells, ",") + "\n";
+  for (const Json* row : rows) {
+    Row cells;
+    for (const std::string& name : names) {
+      cells.push_back(row->contains(name) ? csv_field((*row)[name]) : "");
     }
+    out += joined(cells, ",") + "\n";
   }
   return out;
 }
