@@ -76,6 +76,27 @@ TEST_F(DivergeCommand, ReportAndStandardInput) {
   EXPECT_EQ(piped.json()["prompts"], 1);
 }
 
+TEST_F(DivergeCommand, ChatIsThatOfGeneration) {
+  const std::string chat = (dir.path() / "chat.gguf").string();
+  tiny_model({}).add("tokenizer.chat_template", "<|im_start|> and <|im_end|>").write(chat);
+  const std::string one = write("one.txt", "the rain\n");
+  const auto first_row = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments = {"diverge", chat, "--prompts", one,     "-n",
+                                          "8",       "-j", "1",         "--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_quant(arguments).json()["rows"][0];
+  };
+  const nlohmann::json generated = run_quant({chat, "-p", "the rain", "--chat", "--math", "exact",
+                                              "-n", "8", "-j", "1", "--json"})
+                                       .json();
+  const nlohmann::json row = first_row({"--chat"});
+  EXPECT_EQ(row["prompt"], "the rain");
+  EXPECT_EQ(row["prompt_tokens"], generated["prompt_tokens"]);
+  EXPECT_EQ(row["text"], generated["text"]);
+  EXPECT_LT(first_row({})["prompt_tokens"], row["prompt_tokens"]);
+  expect_refusal(diverge({"--chat"}), 2, {"--chat", "no chat template"});
+}
+
 TEST_F(DivergeCommand, Refusals) {
   expect_refusal(run_quant({"diverge", model}), 2, {"--prompts"});
   expect_refusal(run_quant({"diverge", model, "--prompts", write("empty.txt", "\n \n")}), 2,

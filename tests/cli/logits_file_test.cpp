@@ -145,6 +145,30 @@ TEST_F(LogitsFileCommand, Refusals) {
   EXPECT_EQ(files, 1u);  // other.txt, nothing half-written
 }
 
+TEST_F(LogitsFileCommand, AnInterruptLeavesTheOldFileAndNoOther) {
+  std::string words = read_file(text);
+  while (words.size() < 4'000'000) words += words;
+  const std::string endless = (dir.path() / "endless.txt").string();
+  write_file(endless, words);
+  write_file(saved, "old");
+  const auto files = [&] {
+    const std::filesystem::directory_iterator all(dir.path());
+    return std::distance(begin(all), end(all));
+  };
+  Command command(
+      {peer("llama_linear.gguf"), "--ppl", endless, "-c", "32", "-j", "1", "--save-logits", saved});
+  command.start();
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (files() < 3 && std::chrono::steady_clock::now() < limit) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  EXPECT_EQ(files(), 3);  // text, old file, and the temporary one
+  command.interrupt();
+  EXPECT_EQ(command.wait(std::chrono::seconds(10)).signal, SIGINT);
+  EXPECT_EQ(files(), 2);
+  EXPECT_EQ(read_file(saved), "old");
+}
+
 TEST_F(LogitsFileCommand, CompareAndCheckHaveNone) {
   const std::string model = peer("llama_linear.gguf");
   for (const char* option : {"--save-logits", "--kl-base"}) {

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <sstream>
 
+#include "chat.h"
 #include "commands.h"
 #include "console.h"
 #include "files.h"
 #include "quant/error.h"
 #include "quant/greedy.h"
-#include "quant/score.h"
 #include "record.h"
 
 namespace quant::tool {
@@ -20,13 +20,13 @@ struct Prompt {
 };
 
 /// One prompt a line; blank lines are skipped.
-std::vector<Prompt> prompts_of(const std::string& path, const Tokenizer& tokenizer) {
+std::vector<Prompt> prompts_of(const std::string& path, const Model& model, bool chat) {
   std::istringstream lines(read_text(path));
   std::vector<Prompt> prompts;
   for (std::string line; std::getline(lines, line);) {
     if (line.ends_with('\r')) line.pop_back();
     if (line.find_first_not_of(" \t") == std::string::npos) continue;
-    prompts.push_back({line, encode_context(tokenizer, line)});
+    prompts.push_back({line, prompt_tokens(model, line, chat)});
   }
   if (prompts.empty()) {
     throw Error(ErrorKind::kUsage, fmt::format("{}: there are no prompts, one a line", path));
@@ -96,7 +96,7 @@ std::string report(const Json& r) {
 void run_diverge(const RunOptions& run, const DivergeArguments& arguments) {
   SessionOptions options = session_options(run, MathMode::kExact);
   const auto model = Model::load(run.model, {.threads = options.threads});
-  const std::vector<Prompt> prompts = prompts_of(arguments.prompts, model->tokenizer());
+  const std::vector<Prompt> prompts = prompts_of(arguments.prompts, *model, arguments.chat);
   options.context = context_for(prompts, run, arguments.n_predict, model->config());
   options.reserve = options.context;
   SessionOptions fp32 = options;
@@ -117,6 +117,7 @@ void run_diverge(const RunOptions& run, const DivergeArguments& arguments) {
   const GreedySummary summary = summarize_greedy(comparisons);
   Json record = configuration_record(session, run);
   record["prompts_path"] = arguments.prompts;
+  record["chat"] = arguments.chat;
   record["n_predict"] = arguments.n_predict;
   record["prompts"] = summary.prompts;
   record["identical"] = summary.identical;

@@ -138,6 +138,7 @@ void add_diverge(CLI::App& app, RunOptions& run, DivergeArguments& diverge) {
   sub.add_option("-n,--n-predict", diverge.n_predict, "Tokens to generate at most")
       ->check(at_least(1))
       ->type_name("N");
+  sub.add_flag("--chat", diverge.chat, "Wrap each prompt in the model's chat template");
 }
 
 void add_attention(CLI::App& app, RunOptions& run, PplOptions& ppl, AttentionArguments& attention) {

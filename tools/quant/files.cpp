@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "quant/error.h"
+#include "unfinished_files.h"
 
 namespace quant::tool {
 namespace {
@@ -100,23 +101,31 @@ void check_writable(const std::string& path) {
 }
 
 struct OutputFile::State {
-  std::string path;
-  std::string written;  // the path itself, or the temporary file
-  File file;
+  explicit State(const std::string& target)
+      : path(target), written(is_device(path) ? path : fmt::format("{}.{}.tmp", path, ::getpid())) {
+    if (is_temporary()) begin_file(written.c_str());
+  }
+  ~State() {
+    if (!is_temporary()) return;
+    std::remove(written.c_str());  // of a failure, if it is there
+    finish_file(written.c_str());
+  }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
 
   bool is_temporary() const { return written != path; }
+
+  const std::string path;
+  const std::string written;  // the path itself, or the temporary file
+  File file;
 };
 
-OutputFile::OutputFile(const std::string& path) {
-  const std::string written = is_device(path) ? path : fmt::format("{}.{}.tmp", path, ::getpid());
-  File file(std::fopen(written.c_str(), "wb"));
-  if (file == nullptr) fail(path, errno);
-  state_ = std::make_unique<State>(State{path, written, std::move(file)});
+OutputFile::OutputFile(const std::string& path) : state_(std::make_unique<State>(path)) {
+  state_->file.reset(std::fopen(state_->written.c_str(), "wb"));
+  if (state_->file == nullptr) fail(path, errno);
 }
 
-OutputFile::~OutputFile() {
-  if (state_->is_temporary()) std::remove(state_->written.c_str());  // of a failure, if it is there
-}
+OutputFile::~OutputFile() = default;
 
 void OutputFile::write(std::string_view bytes) {
   if (std::fwrite(bytes.data(), 1, bytes.size(), state_->file.get()) != bytes.size()) {

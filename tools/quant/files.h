@@ -14,7 +14,8 @@ std::string read_text(const std::string& path);
 /// to write.
 void check_writable(const std::string& path);
 /// A file that is written piece by piece into a temporary file beside the target, which commit()
-/// renames: the old file survives a failure. Devices and pipes are written directly.
+/// renames: the old file survives a failure, and an interrupt leaves nothing half-written. Devices
+/// and pipes are written directly.
 class OutputFile {
  public:
   /// Throws Error(kIo).

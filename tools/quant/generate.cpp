@@ -10,7 +10,6 @@
 #include "quant/chat.h"
 #include "quant/error.h"
 #include "quant/sampler.h"
-#include "quant/score.h"
 #include "record.h"
 #include "utf8_stream.h"
 
@@ -29,16 +28,6 @@ std::string prompt_of(const GenerateOptions& generate) {
     return *generate.prompt == "-" ? read_text("-") : *generate.prompt;
   }
   return read_text(generate.prompt_file);
-}
-
-std::vector<Token> prompt_tokens(const Model& model, const GenerateOptions& generate) {
-  std::vector<TextPiece> prompt = {{prompt_of(generate)}};
-  if (generate.chat) {
-    prompt = render_user_message(require_chat_format(model), prompt.front().text);
-  }
-  std::vector<Token> tokens = encode_context(model.tokenizer(), prompt);
-  if (tokens.empty()) throw Error(ErrorKind::kUsage, "the prompt is empty");
-  return tokens;
 }
 
 struct Generation {
@@ -110,7 +99,7 @@ void run_generate(const RunOptions& run, const GenerateOptions& generate) {
   SessionOptions options = session_options(run, MathMode::kFast);
   Sampler sampler(generate.sampler);
   const auto model = Model::load(run.model, {.threads = options.threads});
-  const std::vector<Token> prompt = prompt_tokens(*model, generate);
+  const std::vector<Token> prompt = prompt_tokens(*model, prompt_of(generate), generate.chat);
   check_length(*model, run, prompt.size(), generate.n_predict);
   const int asked = static_cast<int>(prompt.size()) + generate.n_predict;
   options.context = run.context > 0 ? run.context : asked;

@@ -134,6 +134,7 @@ struct ScoreArguments {
 struct DivergeArguments {
   std::string prompts;  ///< path, "-" for standard input
   int n_predict = 128;
+  bool chat = false;  ///< prompts are messages in the model's chat template
 };
 
 struct NeedleArguments {
