@@ -22,20 +22,31 @@ std::string family_name(const Json& cell) {
   return name;
 }
 
+/// What the cells of a row have in common: everything but the seed and what follows from it.
+std::string row_name(Json cell) {
+  for (const char* field : {"key", "seed", "text_offset", "tokens", "memory_bytes"}) {
+    cell.erase(field);
+  }
+  return cell.dump();
+}
+
 /// Cells that differ in their KV formats and seeds alone, in the order of the grid.
 class Family {
  public:
-  void add(const std::string& label, std::int64_t offset, StoredCell cell) {
-    if (std::ranges::find(labels_, label) == labels_.end()) labels_.push_back(label);
+  void add(const Json& cell, StoredCell stored) {
+    const std::string name = row_name(cell);
+    const std::int64_t offset = cell["text_offset"];
+    if (std::ranges::find(names_, name) == names_.end()) names_.push_back(name);
     if (std::ranges::find(offsets_, offset) == offsets_.end()) offsets_.push_back(offset);
-    cells_.emplace(std::pair(offset, label), std::move(cell));
+    labels_.emplace(name, cell["label"]);
+    cells_.emplace(std::pair(offset, name), std::move(stored));
   }
 
   /// Seeds that have all rows are pooled if there are several; others stand alone.
   void add_groups(Json& groups, double margin_percent) const {
     std::vector<std::int64_t> complete;
     std::ranges::copy_if(offsets_, std::back_inserter(complete), [&](std::int64_t offset) {
-      return rows({offset}).size() == labels_.size();
+      return rows({offset}).size() == names_.size();
     });
     if (complete.size() < 2) complete.clear();
     if (!complete.empty()) {
@@ -56,10 +67,10 @@ class Family {
   /// Rows that have a cell at each of these offsets.
   std::vector<GroupRow> rows(const std::vector<std::int64_t>& offsets) const {
     std::vector<GroupRow> rows;
-    for (const std::string& label : labels_) {
-      GroupRow row{label, {}};
+    for (const std::string& name : names_) {
+      GroupRow row{labels_.at(name), {}};
       for (const std::int64_t offset : offsets) {
-        const auto cell = cells_.find(std::pair(offset, label));
+        const auto cell = cells_.find(std::pair(offset, name));
         if (cell != cells_.end()) row.cells.push_back(&cell->second);
       }
       if (row.cells.size() == offsets.size()) rows.push_back(std::move(row));
@@ -67,7 +78,8 @@ class Family {
     return rows;
   }
 
-  std::vector<std::string> labels_;
+  std::vector<std::string> names_;
+  std::map<std::string, std::string> labels_;
   std::vector<std::int64_t> offsets_;
   std::map<std::pair<std::int64_t, std::string>, StoredCell> cells_;
 };
@@ -87,7 +99,7 @@ Json report_data(const SweepStore& store, double margin_percent) {
     }
     const auto [at, fresh] = places.try_emplace(family_name(cell), families.size());
     if (fresh) families.emplace_back();
-    families[at->second].add(cell["label"], cell["text_offset"], store.load(key));
+    families[at->second].add(cell, store.load(key));
   }
   if (families.empty()) throw Error(ErrorKind::kUsage, "no cell of this sweep was measured yet");
   Json data{{"schema_version", 1},
