@@ -179,8 +179,8 @@ class Maker {
     const auto ends = text_.ends_behind(prompt.length - rest);
     if (ends.empty()) {
       refuse(
-          fmt::format("the text is too short: a length of {} needs {} tokens up to the end of a "
-                      "sentence, and it has {}; tools/fetch_texts.sh brings novels",
+          fmt::format("the text is too short: a length of {} needs {} tokens of whole sentences, "
+                      "and it has {} tokens in all; tools/fetch_texts.sh brings novels",
                       prompt.length, prompt.length - rest, text_.tokens()));
     }
     return ends;
