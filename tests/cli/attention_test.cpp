@@ -144,7 +144,7 @@ TEST_F(AttentionCommand, Refusals) {
   expect_refusal(run_quant({"attention", model}), 2, {"--ppl"});
   expect_refusal(run_quant({"attention", "--ppl", text}), 2, {"no model"});
   expect_refusal(attention({"--hold", "50,120"}), 2, {"120"});
-  expect_refusal(attention({"--hold", "0"}), 2, {"--hold"});
+  expect_refusal(attention({"--hold", "0"}), 2, {"--hold", "'0' is not a percentage above 0"});
   expect_refusal(attention({"--from", "399"}), 2, {"399 positions", "up to 400 tokens"});
   expect_refusal(attention({"--from", "3", "--first", "5"}), 2, {"--first 5", "position 3"});
   expect_refusal(attention({"--losses"}), 2, {"--losses"});
