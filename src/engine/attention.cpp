@@ -6,6 +6,7 @@
 
 #include "base/parallel.h"
 #include "base/to_size.h"
+#include "engine/exact_rows.h"
 
 namespace quant {
 namespace {
@@ -25,27 +26,6 @@ PositionRange union_of(const std::vector<QueryView>& views, int count, PositionR
     all = {std::min(all.begin, one.begin), std::max(all.end, one.end)};
   }
   return all;
-}
-
-/// Calls visit(position, n, rows) for the exact rows of a store that queries of the batch see in a
-/// chunk: rows of earlier batches from the sink and the window, the batch's own from `fresh`.
-template <class Visit>
-void for_exact(const KvStore& store, int head, const std::vector<QueryView>& views, int count,
-               PositionRange chunk, std::int64_t batch_begin, const float* fresh,
-               const Visit& visit) {
-  const PositionRange before{chunk.begin, std::min(chunk.end, batch_begin)};
-  const PositionRange since{std::max(chunk.begin, batch_begin), chunk.end};
-  const auto visit_fresh = [&](PositionRange range) {
-    if (range.empty()) return;
-    visit(range.begin, static_cast<int>(range.end - range.begin),
-          fresh + (range.begin - batch_begin) * store.head_dim());
-  };
-  const PositionRange sink = union_of(views, count, chunk, &QueryView::sink);
-  const PositionRange window = union_of(views, count, chunk, &QueryView::window);
-  store.for_sink(head, sink.clipped_to(before), visit);
-  visit_fresh(sink.clipped_to(since));
-  store.for_window(head, window.clipped_to(before), visit);
-  visit_fresh(window.clipped_to(since));
 }
 
 }  // namespace
@@ -257,8 +237,10 @@ void Attention::score_exact(const Task& task, PositionRange chunk) const noexcep
   const KvKernels& fp32 = kv_kernels(kernels_, KvType::kFp32);
   const float* fresh =
       layer.batch.exact_keys + to_size(block.kv_head) * to_size(max_batch_) * to_size(key_dim_);
-  for_exact(layer.keys, block.kv_head, work.key_views, block.count, chunk,
-            layer.batch.first_position, fresh, [&](std::int64_t p, int n, const float* exact) {
+  const PositionRange sink = union_of(work.key_views, block.count, chunk, &QueryView::sink);
+  const PositionRange window = union_of(work.key_views, block.count, chunk, &QueryView::window);
+  for_exact(layer.keys, block.kv_head, sink, window, layer.batch.first_position, fresh,
+            [&](std::int64_t p, int n, const float* exact) {
               fp32.score(reinterpret_cast<const std::uint8_t*>(exact), n, key_dim_, exact_queries,
                          rows, work.exact_scores.data() + (p - chunk.begin), kStride);
             });
@@ -343,8 +325,8 @@ void Attention::accumulate_exact(const Task& task, PositionRange chunk,
   const KvKernels& fp32 = kv_kernels(kernels_, KvType::kFp32);
   const float* fresh =
       layer.batch.exact_values + to_size(block.kv_head) * to_size(max_batch_) * to_size(value_dim_);
-  for_exact(layer.values, block.kv_head, work.value_views, block.count, chunk,
-            layer.batch.first_position, fresh, [&](std::int64_t p, int n, const float* exact) {
+  for_exact(layer.values, block.kv_head, sink, window, layer.batch.first_position, fresh,
+            [&](std::int64_t p, int n, const float* exact) {
               fp32.accumulate(reinterpret_cast<const std::uint8_t*>(exact), n, value_dim_,
                               work.exact_scores.data() + (p - chunk.begin), kStride, rows,
                               part.exact);

@@ -5,6 +5,7 @@
 
 #include "base/parallel.h"
 #include "base/to_size.h"
+#include "engine/exact_rows.h"
 
 namespace quant {
 namespace {
@@ -111,19 +112,11 @@ void AttentionProbe::score_exact(const Layer& layer, const Block& block, int row
   const float* fresh =
       batch.exact_keys + to_size(kv_head) * to_size(max_batch_) * to_size(key_dim_);
   float* scores = work.scores.data() + to_size(row) * stride_;
-  const auto score = [&](std::int64_t p, int n, const float* exact) {
-    fp32.score(reinterpret_cast<const std::uint8_t*>(exact), n, key_dim_, query(layer, block, row),
-               1, scores + (p - block.seen.begin), stride_);
-  };
-  const PositionRange before{0, batch_begin};
-  layer.keys.for_sink(kv_head, view.sink.clipped_to(before), score);
-  layer.keys.for_window(kv_head, view.window.clipped_to(before), score);
-  for (const PositionRange& range : {view.sink, view.window}) {
-    const PositionRange since = range.clipped_to({batch_begin, range.end});
-    if (since.empty()) continue;
-    score(since.begin, static_cast<int>(since.end - since.begin),
-          fresh + (since.begin - batch_begin) * key_dim_);
-  }
+  for_exact(layer.keys, kv_head, view.sink, view.window, batch_begin, fresh,
+            [&](std::int64_t p, int n, const float* exact) {
+              fp32.score(reinterpret_cast<const std::uint8_t*>(exact), n, key_dim_,
+                         query(layer, block, row), 1, scores + (p - block.seen.begin), stride_);
+            });
 }
 
 void AttentionProbe::show(const Layer& layer, const Block& block, int row,
