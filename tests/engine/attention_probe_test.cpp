@@ -9,34 +9,18 @@
 #include <tuple>
 #include <vector>
 
-#include "base/splitmix64.h"
 #include "kernels/kernels.h"
 #include "quant/attention_observer.h"
 #include "quant/lockstep.h"
 #include "quant/session.h"
 #include "support/naive_model.h"
 #include "support/paths.h"
+#include "support/random_tokens.h"
+#include "support/through_codes.h"
 #include "support/tiny_model.h"
 
 namespace quant::test {
 namespace {
-
-std::vector<Token> random_tokens(int n) {
-  SplitMix64 random(5);
-  std::vector<Token> tokens;
-  for (int i = 0; i < n; ++i) tokens.push_back(static_cast<Token>(random.below(288)));
-  return tokens;
-}
-
-std::vector<float> through_codes(KvType type, const std::vector<float>& row) {
-  const KvKernels& kernels = kv_kernels(kernels_for(Isa::kScalar), type);
-  const int dim = static_cast<int>(row.size());
-  std::vector<std::uint8_t> packed(kv_format_info(type).row_bytes(dim));
-  std::vector<float> read(row.size());
-  EXPECT_TRUE(kernels.encode(row.data(), dim, packed.data()));
-  kernels.decode(packed.data(), dim, read.data());
-  return read;
-}
 
 /// Keeps all rows.
 class Recorder final : public AttentionObserver {
@@ -90,7 +74,7 @@ TEST_P(AttentionProbeCase, SeesWhatADoublePrecisionModelAttendsTo) {
   const TempDir dir;
   const std::string path = write_tiny_model(dir.path(), GetParam().model);
   const KvSpec kv = parse_kv_spec(GetParam().kv, {});
-  const std::vector<Token> tokens = random_tokens(90);
+  const std::vector<Token> tokens = random_tokens(90, 5);
   Recorder recorder;
   // No divisor of anything: exact rows come from the sink, the window's ring and the batch.
   Session session(Model::load(path), {.kv = kv, .batch = 23, .observer = &recorder});
@@ -128,7 +112,7 @@ std::shared_ptr<const Model> sliding_model() {
 
 TEST(AttentionProbe, RowsDoNotDependOnBatchAndThreads) {
   const auto model = sliding_model();
-  const std::vector<Token> tokens = random_tokens(150);
+  const std::vector<Token> tokens = random_tokens(150, 5);
   const KvSpec kv = parse_kv_spec("turbo_kv_4b/q8_0@k-window=40:sink=4", {});
   const auto rows = [&](int batch, int threads, Isa isa) {
     Recorder recorder;
@@ -146,7 +130,7 @@ TEST(AttentionProbe, RowsDoNotDependOnBatchAndThreads) {
 
 TEST(AttentionProbe, LossesAreTheSameBitForBitAndOnlyTargetsAreSeen) {
   const auto model = sliding_model();
-  const std::vector<Token> tokens = random_tokens(100);
+  const std::vector<Token> tokens = random_tokens(100, 5);
   std::vector<Token> targets(tokens.begin() + 1, tokens.end());
   targets.push_back(-1);
   for (const std::size_t i : {0u, 1u, 17u, 18u, 60u}) targets[i] = -1;
@@ -175,7 +159,7 @@ TEST(AttentionProbe, LossesAreTheSameBitForBitAndOnlyTargetsAreSeen) {
 
 TEST(AttentionProbe, SequencesOfALockstepAreThoseOfSingleRuns) {
   const auto model = sliding_model();
-  const std::vector<Token> tokens = random_tokens(80);
+  const std::vector<Token> tokens = random_tokens(80, 5);
   const std::vector<KvSpec> specs = {parse_kv_spec("fp32/fp32", {}),
                                      parse_kv_spec("turbo_kv_2b/fp16@window=12:sink=1", {})};
   Recorder together;

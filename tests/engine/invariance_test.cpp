@@ -5,11 +5,11 @@
 #include <cmath>
 #include <vector>
 
-#include "base/splitmix64.h"
 #include "kernels/kernels.h"
 #include "quant/session.h"
 #include "support/expect_error.h"
 #include "support/paths.h"
+#include "support/random_tokens.h"
 #include "support/reference.h"
 #include "support/tiny_model.h"
 
@@ -26,15 +26,6 @@ std::shared_ptr<const Model> sliding_model(TensorType type) {
   spec.n_layers = 3;
   spec.weight_type = type;
   return Model::load(write_tiny_model(dir.path(), spec));
-}
-
-std::vector<Token> random_tokens(int n, int vocab) {
-  SplitMix64 random(7);
-  std::vector<Token> tokens;
-  for (int i = 0; i < n; ++i) {
-    tokens.push_back(static_cast<Token>(random.below(static_cast<std::uint64_t>(vocab))));
-  }
-  return tokens;
 }
 
 std::vector<double> losses_of(const std::shared_ptr<const Model>& model, SessionOptions options,
@@ -95,7 +86,7 @@ class Invariance : public testing::TestWithParam<Spec> {};
 TEST_P(Invariance, BatchAndThreadsDoNotChangeOneBit) {
   static const auto model = sliding_model(TensorType::kQ8_0);
   const KvSide side{GetParam().type, GetParam().window, GetParam().sink};
-  expect_invariant(model, {side, side}, random_tokens(kPositions, 288));
+  expect_invariant(model, {side, side}, random_tokens(kPositions, 7));
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, Invariance, testing::ValuesIn(all_specs()),
@@ -104,7 +95,7 @@ INSTANTIATE_TEST_SUITE_P(Formats, Invariance, testing::ValuesIn(all_specs()),
 TEST(Invariance, DifferentSidesTogether) {
   const auto model = sliding_model(TensorType::kQ8_0);
   expect_invariant(model, {{KvType::kTurboKv4b, 128, 4}, {KvType::kUniform2b, 40, 0}},
-                   random_tokens(kPositions, 288));
+                   random_tokens(kPositions, 7));
 }
 
 TEST(Invariance, ShortWindowsOnReferenceModels) {
@@ -123,7 +114,7 @@ TEST(Invariance, ShortWindowsOnReferenceModels) {
 TEST(Window, AsLongAsTheContextIsFp32BitForBit) {
   for (const TensorType type : {TensorType::kF32, TensorType::kQ8_0}) {
     const auto model = sliding_model(type);
-    const std::vector<Token> tokens = random_tokens(kPositions, 288);
+    const std::vector<Token> tokens = random_tokens(kPositions, 7);
     const KvSide fp32{KvType::kFp32, 0, 0};
     const std::vector<double> expected = losses_of(model, {.kv = {fp32, fp32}}, tokens);
     for (const KvFormatInfo& format : kv_formats()) {
@@ -138,7 +129,7 @@ TEST(Window, AsLongAsTheContextIsFp32BitForBit) {
 
 TEST(Window, OfNothingIsNotFp32) {
   const auto model = sliding_model(TensorType::kF32);
-  const std::vector<Token> tokens = random_tokens(kPositions, 288);
+  const std::vector<Token> tokens = random_tokens(kPositions, 7);
   const KvSide fp32{KvType::kFp32, 0, 0};
   const KvSide flat{KvType::kUniform2b, 0, 0};
   EXPECT_NE(losses_of(model, {.kv = {flat, flat}}, tokens),
@@ -148,7 +139,7 @@ TEST(Window, OfNothingIsNotFp32) {
 TEST(Isa, AllGiveTheSameBits) {
   for (const TensorType type : {TensorType::kF32, TensorType::kQ8_0}) {
     const auto model = sliding_model(type);
-    const std::vector<Token> tokens = random_tokens(100, 288);
+    const std::vector<Token> tokens = random_tokens(100, 7);
     for (const KvFormatInfo& format : kv_formats()) {
       const KvSide side{format.type, 16, 4};
       for (const MathMode math : {MathMode::kExact, MathMode::kFast}) {
@@ -186,7 +177,7 @@ TEST(Session, TheContextChoosesLongRopeFactorsOnce) {
 
 TEST(Session, CallsMayDivideATextAnywhere) {
   const auto model = sliding_model(TensorType::kQ8_0);
-  const std::vector<Token> tokens = random_tokens(200, 288);
+  const std::vector<Token> tokens = random_tokens(200, 7);
   const KvSide side{KvType::kTurboKv4b, 32, 4};
   Session whole(model, {.kv = {side, side}});
   whole.append(tokens);
@@ -201,7 +192,7 @@ TEST(Session, CallsMayDivideATextAnywhere) {
 
 TEST(Session, RewindForgetsWhatCameAfterTheMark) {
   const auto model = sliding_model(TensorType::kF32);
-  const std::vector<Token> tokens = random_tokens(300, 288);
+  const std::vector<Token> tokens = random_tokens(300, 7);
   const KvSide side{KvType::kTurboKv4b, 24, 4};
   for (const std::size_t at : {std::size_t{2}, std::size_t{40}, std::size_t{200}}) {
     Session session(model, {.kv = {side, side}, .batch = 64});
@@ -211,7 +202,7 @@ TEST(Session, RewindForgetsWhatCameAfterTheMark) {
     const std::vector<float> expected(session.logits().begin(), session.logits().end());
     session.rewind(mark);
     EXPECT_EQ(session.position(), static_cast<std::int64_t>(at));
-    session.append(random_tokens(290 - static_cast<int>(at), 100));
+    session.append(random_tokens(290 - static_cast<int>(at), 7, 100));
     session.rewind(mark);
     session.append(std::span(tokens).subspan(at));
     EXPECT_EQ(std::vector<float>(session.logits().begin(), session.logits().end()), expected) << at;
@@ -220,13 +211,13 @@ TEST(Session, RewindForgetsWhatCameAfterTheMark) {
 
 TEST(Session, ResetForgetsEverything) {
   const auto model = sliding_model(TensorType::kF32);
-  const std::vector<Token> tokens = random_tokens(150, 288);
+  const std::vector<Token> tokens = random_tokens(150, 7);
   const KvSide side{KvType::kUniform4b, 32, 4};
   Session fresh(model, {.kv = {side, side}});
   fresh.append(tokens);
   const std::vector<float> expected(fresh.logits().begin(), fresh.logits().end());
   Session used(model, {.kv = {side, side}});
-  used.append(random_tokens(300, 200));
+  used.append(random_tokens(300, 7, 200));
   used.reset();
   EXPECT_EQ(used.position(), 0);
   used.append(tokens);

@@ -8,9 +8,9 @@
 #include <cmath>
 #include <vector>
 
-#include "base/splitmix64.h"
 #include "support/expect_error.h"
 #include "support/paths.h"
+#include "support/random_tokens.h"
 #include "support/tiny_model.h"
 
 namespace quant::test {
@@ -26,13 +26,6 @@ std::shared_ptr<const Model> model_of(TensorType type) {
   spec.n_vocab = kVocab;
   spec.weight_type = type;
   return Model::load(write_tiny_model(dir.path(), spec));
-}
-
-std::vector<Token> random_tokens(int n) {
-  SplitMix64 random(7);
-  std::vector<Token> tokens;
-  for (int i = 0; i < n; ++i) tokens.push_back(static_cast<Token>(random.below(kVocab)));
-  return tokens;
 }
 
 std::vector<KvSpec> some_specs() {
@@ -73,7 +66,7 @@ std::vector<TokenLoss> alone(const std::shared_ptr<const Model>& model, SessionO
 
 TEST(Lockstep, LossesAreThoseOfSingleRunsBitForBit) {
   const auto model = model_of(TensorType::kQ8_0);
-  const std::vector<Token> tokens = random_tokens(130);
+  const std::vector<Token> tokens = random_tokens(130, 7, kVocab);
   const std::vector<KvSpec> specs = some_specs();
   for (const MathMode math : {MathMode::kExact, MathMode::kFast}) {
     SessionOptions options{.kv = {}, .math = math};
@@ -115,7 +108,7 @@ double divergence(std::span<const float> base, std::span<const float> other) {
 
 TEST(Lockstep, DivergencesAreThoseOfTheLogitsInDoublePrecision) {
   const auto model = model_of(TensorType::kF32);
-  const std::vector<Token> tokens = random_tokens(90);
+  const std::vector<Token> tokens = random_tokens(90, 7, kVocab);
   const std::vector<KvSpec> specs = some_specs();
   const std::size_t n = tokens.size() - 1;
   std::vector<std::vector<float>> logits;
@@ -143,14 +136,14 @@ TEST(Lockstep, DivergencesAreThoseOfTheLogitsInDoublePrecision) {
 TEST(Lockstep, TheSameFormatTwiceDoesNotDiverge) {
   const auto model = model_of(TensorType::kF32);
   const KvSpec spec = parse_kv_spec("uniform_2b/uniform_2b", {});
-  const std::vector<Token> tokens = random_tokens(60);
+  const std::vector<Token> tokens = random_tokens(60, 7, kVocab);
   const Measured measured = measure(model, {.kv = {}, .batch = 16}, {spec, spec}, tokens);
   for (const double kl : measured.divergences) EXPECT_EQ(kl, 0.0);
 }
 
 TEST(Lockstep, MoreSequencesThanATileHasRows) {
   const auto model = model_of(TensorType::kF32);
-  const std::vector<Token> tokens = random_tokens(9);
+  const std::vector<Token> tokens = random_tokens(9, 7, kVocab);
   std::vector<KvSpec> specs(131, parse_kv_spec("q8_0/q8_0", {}));
   specs.front() = parse_kv_spec("fp32/fp32", {});
   const Measured measured = measure(model, {.kv = {}, .batch = 4}, specs, tokens);

@@ -9,10 +9,11 @@
 #include <string>
 #include <vector>
 
-#include "base/splitmix64.h"
 #include "kernels/kernels.h"
 #include "quant/session.h"
 #include "support/paths.h"
+#include "support/random_tokens.h"
+#include "support/through_codes.h"
 #include "support/tiny_model.h"
 
 namespace quant::test {
@@ -21,24 +22,8 @@ namespace {
 constexpr double kFp32Limit = 2e-4;
 constexpr double kFormatLimit = 5e-4;
 constexpr std::uint64_t kTexts = 4;
+constexpr std::uint64_t kFirstText = 11;
 constexpr KvSpec kFp32{{KvType::kFp32, 0, 0}, {KvType::kFp32, 0, 0}};
-
-std::vector<Token> random_tokens(int n, std::uint64_t text) {
-  SplitMix64 random(11 + text);
-  std::vector<Token> tokens;
-  for (int i = 0; i < n; ++i) tokens.push_back(static_cast<Token>(random.below(288)));
-  return tokens;
-}
-
-std::vector<float> through_codes(KvType type, const std::vector<float>& row) {
-  const KvKernels& kernels = kv_kernels(kernels_for(Isa::kScalar), type);
-  const int dim = static_cast<int>(row.size());
-  std::vector<std::uint8_t> packed(kv_format_info(type).row_bytes(dim));
-  std::vector<float> read(row.size());
-  EXPECT_TRUE(kernels.encode(row.data(), dim, packed.data()));
-  kernels.decode(packed.data(), dim, read.data());
-  return read;
-}
 
 /// Largest difference of a logit, for each token, ascending.
 std::vector<double> differences(const std::vector<float>& a, const Doubles& b, std::size_t tokens) {
@@ -90,17 +75,20 @@ class NaiveModelTest : public testing::TestWithParam<const char*> {};
 
 TEST_P(NaiveModelTest, Fp32CacheAgrees) {
   const Pair pair(tiny_spec(GetParam()));
-  const std::vector<Token> tokens = random_tokens(300, 0);  // more than one chunk of attention
+  const std::vector<Token> tokens =
+      random_tokens(300, kFirstText);  // more than one chunk of attention
   EXPECT_LE(pair.all_differences(tokens, kFp32, kFp32).back(), kFp32Limit);
 }
 
 TEST(NaiveModel, RopeFactorsAgree) {
   TinyModelSpec llama3;
   llama3.rope_freqs = true;
-  EXPECT_LE(Pair(llama3).all_differences(random_tokens(96, 0), kFp32, kFp32).back(), kFp32Limit);
+  EXPECT_LE(Pair(llama3).all_differences(random_tokens(96, kFirstText), kFp32, kFp32).back(),
+            kFp32Limit);
   // LongRoPE takes its short factors where the context is not beyond the original one.
   const Pair short_context(tiny_spec("phi3"), 128);
-  EXPECT_LE(short_context.all_differences(random_tokens(96, 0), kFp32, kFp32).back(), kFp32Limit);
+  EXPECT_LE(short_context.all_differences(random_tokens(96, kFirstText), kFp32, kFp32).back(),
+            kFp32Limit);
 }
 
 /// The engine's keys differ from the naive model's by some 1e-7 of their size. Here and there that
@@ -117,8 +105,8 @@ TEST_P(NaiveModelTest, EveryFormatWindowAndSinkAgrees) {
         const KvSide side{format.type, window, sink};
         double best = HUGE_VAL;
         for (std::uint64_t text = 0; text < kTexts && best > kFormatLimit; ++text) {
-          best = std::min(
-              best, pair.median_difference(random_tokens(96, text), {side, side}, {side, side}));
+          best = std::min(best, pair.median_difference(random_tokens(96, kFirstText + text),
+                                                       {side, side}, {side, side}));
         }
         EXPECT_LE(best, kFormatLimit) << describe({side, side});
       }
@@ -129,7 +117,7 @@ TEST_P(NaiveModelTest, EveryFormatWindowAndSinkAgrees) {
 TEST_P(NaiveModelTest, KeysAndValuesHaveTheirOwnFormatsAndWindows) {
   const Pair pair(tiny_spec(GetParam()));
   const KvSpec spec{{KvType::kTurboKv3b, 7, 2}, {KvType::kUniform4b, 29, 5}};
-  const std::vector<Token> tokens = random_tokens(96, 0);
+  const std::vector<Token> tokens = random_tokens(96, kFirstText);
   EXPECT_LE(pair.median_difference(tokens, spec, spec), kFormatLimit);
   EXPECT_GT(pair.median_difference(tokens, spec, {spec.value, spec.key}), 10.0 * kFormatLimit);
 }
@@ -137,7 +125,7 @@ TEST_P(NaiveModelTest, KeysAndValuesHaveTheirOwnFormatsAndWindows) {
 /// The tests above can fail: a rule that is off by one position on one side differs visibly.
 TEST_P(NaiveModelTest, ARuleThatIsOffByOneWouldBeSeen) {
   const Pair pair(tiny_spec(GetParam()));
-  const std::vector<Token> tokens = random_tokens(96, 0);
+  const std::vector<Token> tokens = random_tokens(96, kFirstText);
   for (const KvType type : {KvType::kUniform2b, KvType::kTurboKv3b, KvType::kTurboKv4b}) {
     const KvSide right{type, 16, 4};
     for (const KvSide& wrong :

@@ -7,9 +7,9 @@
 #include <fstream>
 #include <vector>
 
-#include "base/splitmix64.h"
 #include "quant/session.h"
 #include "support/paths.h"
+#include "support/random_tokens.h"
 #include "support/tiny_model.h"
 
 namespace quant::test {
@@ -31,13 +31,6 @@ double resident_bytes() {
   double resident = 0.0;
   file >> all >> resident;
   return resident * static_cast<double>(::sysconf(_SC_PAGESIZE));
-}
-
-std::vector<Token> random_tokens(int n) {
-  SplitMix64 random(3);
-  std::vector<Token> tokens;
-  for (int i = 0; i < n; ++i) tokens.push_back(static_cast<Token>(random.below(288)));
-  return tokens;
 }
 
 /// One layer and one head: the cache is large beside the work.
@@ -70,7 +63,7 @@ TEST_P(CacheMemoryTest, ResidentGrowthIsWhatWasAllocated) {
   const KvSide side = GetParam().side;
   Session session(long_model(),
                   {.kv = {side, side}, .reserve = kPositions, .batch = kBatch, .threads = 2});
-  const std::vector<Token> tokens = random_tokens(kPositions);
+  const std::vector<Token> tokens = random_tokens(kPositions, 3);
   session.append(std::span(tokens).first(kBatch));  // touches all activations
   session.reset();
   const double before = resident_bytes();
@@ -98,7 +91,7 @@ TEST(CacheMemory, GrowsInStepsToWhatTheFormulaSays) {
   const KvSide side{KvType::kTurboKv4b, 64, 4};
   Session session(model, {.kv = {side, side}, .batch = 64});
   EXPECT_EQ(session.cache_memory().allocated, 0u);
-  const std::vector<Token> tokens = random_tokens(700);
+  const std::vector<Token> tokens = random_tokens(700, 3);
   for (std::size_t begin = 0; begin < tokens.size(); begin += 100) {
     session.append(std::span(tokens).subspan(begin, 100));
     const CacheMemory memory = session.cache_memory();
