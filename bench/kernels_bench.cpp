@@ -93,8 +93,8 @@ void run_product(benchmark::State& state, const Kernels& table, const WeightKern
   count_products(state, m, rows.size());
 }
 
-enum class KvStep { kScore, kScoreInt8, kAccumulate };
-constexpr const char* kKvStepNames[] = {"score", "score_int8", "accumulate"};
+enum class KvStep { kScore, kScoreInt8, kAccumulate, kAccumulateInt8 };
+constexpr const char* kKvStepNames[] = {"score", "score_int8", "accumulate", "accumulate_int8"};
 
 /// Rows of a KV format, as many as one chunk of attention, with `queries` heads sharing them.
 void run_kv(benchmark::State& state, const KvKernels& kernels, const KvFormatInfo& format, int dim,
@@ -103,9 +103,11 @@ void run_kv(benchmark::State& state, const KvKernels& kernels, const KvFormatInf
   constexpr int kStride = kPositions + 16;
   const std::size_t row_bytes = format.row_bytes(dim);
   const std::vector<float> values = random_floats(static_cast<std::size_t>(dim));
+  std::vector<std::uint8_t> packed(row_bytes);
   std::vector<std::uint8_t> rows(row_bytes * kPositions);
   for (int i = 0; i < kPositions; ++i) {
-    kernels.encode(values.data(), dim, rows.data() + static_cast<std::size_t>(i) * row_bytes);
+    kernels.encode(values.data(), dim, packed.data());
+    kernels.put(packed.data(), dim, i, rows.data());
   }
   std::vector<float> heads = random_floats(static_cast<std::size_t>(queries * dim));
   std::vector<std::int8_t> codes(heads.size());
@@ -125,6 +127,9 @@ void run_kv(benchmark::State& state, const KvKernels& kernels, const KvFormatInf
       kernels.score(rows.data(), kPositions, dim, heads.data(), queries, weights.data(), kStride);
     } else if (step == KvStep::kScoreInt8) {
       kernels.score_int8(rows.data(), kPositions, dim, int8, queries, weights.data(), kStride);
+    } else if (step == KvStep::kAccumulateInt8) {
+      kernels.accumulate_int8(rows.data(), kPositions, dim, weights.data(), kStride, queries,
+                              heads.data());
     } else {
       kernels.accumulate(rows.data(), kPositions, dim, weights.data(), kStride, queries,
                          heads.data());
@@ -200,8 +205,10 @@ void register_kv(const Kernels& table) {
           name("encode", 0).c_str(),
           [&kernels, &format, dim](benchmark::State& s) { run_encode(s, kernels, format, dim); });
       for (const int queries : {1, 3, 48}) {
-        for (const KvStep step : {KvStep::kScore, KvStep::kScoreInt8, KvStep::kAccumulate}) {
-          if (step == KvStep::kScoreInt8 && kernels.score_int8 == nullptr) continue;
+        for (const KvStep step :
+             {KvStep::kScore, KvStep::kScoreInt8, KvStep::kAccumulate, KvStep::kAccumulateInt8}) {
+          const bool int8 = step == KvStep::kScoreInt8 || step == KvStep::kAccumulateInt8;
+          if (int8 && kernels.score_int8 == nullptr) continue;
           benchmark::RegisterBenchmark(
               name(kKvStepNames[static_cast<int>(step)], queries).c_str(),
               [&kernels, &format, dim, queries, step](benchmark::State& s) {

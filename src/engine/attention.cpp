@@ -94,12 +94,15 @@ void Attention::operator()(const KvStore& keys, const KvStore& values,
                            const AttentionBatch& batch) noexcept {
   const auto has_exact = [](const KvSide& side) { return side.sink > 0 || side.window > 0; };
   const KvKernels& key_kernels = kv_kernels(kernels_, keys.side().type);
+  const KvKernels& value_kernels = kv_kernels(kernels_, values.side().type);
+  const bool fast = math_ == MathMode::kFast;
   const Layer layer{.keys = keys,
                     .values = values,
                     .key_kernels = key_kernels,
-                    .value_kernels = kv_kernels(kernels_, values.side().type),
+                    .value_kernels = value_kernels,
                     .batch = batch,
-                    .int8_scores = math_ == MathMode::kFast && key_kernels.score_int8 != nullptr,
+                    .int8_scores = fast && key_kernels.score_int8 != nullptr,
+                    .int8_values = fast && value_kernels.accumulate_int8 != nullptr,
                     .exact_keys = has_exact(keys.side()),
                     .exact_values = has_exact(values.side())};
   if (batch.n_tokens == 1 && threads_ > 1) {
@@ -291,13 +294,17 @@ void Attention::accumulate_chunk(const Task& task, PositionRange chunk,
   const int rows = block.count * group_;
   if (layer.exact_values) accumulate_exact(task, chunk, part);
   std::fill_n(part.packed, to_size(rows) * to_size(value_dim_), 0.0f);
-  layer.values.for_packed(block.kv_head,
-                          union_of(work.value_views, block.count, chunk, &QueryView::packed),
-                          [&](std::int64_t p, int n, const std::uint8_t* packed) {
-                            layer.value_kernels.accumulate(packed, n, value_dim_,
-                                                           work.scores.data() + (p - chunk.begin),
-                                                           kStride, rows, part.packed);
-                          });
+  layer.values.for_packed(
+      block.kv_head, union_of(work.value_views, block.count, chunk, &QueryView::packed),
+      [&](std::int64_t p, int n, const std::uint8_t* packed) {
+        const KvKernels& kernels = layer.value_kernels;
+        float* weights = work.scores.data() + (p - chunk.begin);
+        if (layer.int8_values) {
+          kernels.accumulate_int8(packed, n, value_dim_, weights, kStride, rows, part.packed);
+        } else {
+          kernels.accumulate(packed, n, value_dim_, weights, kStride, rows, part.packed);
+        }
+      });
 }
 
 /// A query's weights of exact values move from work.scores to work.exact_scores, so that each list

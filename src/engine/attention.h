@@ -90,6 +90,7 @@ class Attention {
     const KvKernels& value_kernels;
     const AttentionBatch& batch;
     bool int8_scores;
+    bool int8_values;
     bool exact_keys;    // there is a sink or a window
     bool exact_values;  // the same for values
   };

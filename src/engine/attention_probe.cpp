@@ -69,7 +69,8 @@ void AttentionProbe::observe_head(const Layer& layer, int head, std::span<const 
     const int count = std::min(kRows, batch.n_tokens - first);
     const QueryView view =
         query_view(layer.keys.side(), batch.sliding_window, batch.first_position + first);
-    const Block block{head, first, count, {view.sink.begin, batch.first_position + first + count}};
+    const std::int64_t panel = view.sink.begin / kKvPanelRows * kKvPanelRows;
+    const Block block{head, first, count, {panel, batch.first_position + first + count}};
     bool scored = false;
     for (int row = 0; row < count; ++row) {
       if (!is_wanted(first + row)) continue;

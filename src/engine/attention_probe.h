@@ -45,7 +45,7 @@ class AttentionProbe {
     const AttentionBatch& batch;
   };
   /// Queries of one head that are scored together: tokens [first, first + count) of the batch over
-  /// the keys at `seen`, all that one of them sees.
+  /// the keys at `seen`, all that one of them sees and what is before it in a panel.
   struct Block {
     int head;
     int first;

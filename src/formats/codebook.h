@@ -9,7 +9,6 @@ namespace quant {
 /// Code n stands for centroid[n]: the number of boundaries below a value is its nearest code.
 struct Codebook {
   float centroid[16];
-  float repeated[16];  ///< the centroids, over and over
   float boundary[15];
 };
 
@@ -33,7 +32,6 @@ static constexpr Codebook make_lloyd_max(int bits) {
   for (int i = 0; i + 1 < 2 * half; ++i) {
     book.boundary[i] = 0.5f * (book.centroid[i] + book.centroid[i + 1]);
   }
-  for (int i = 0; i < 16; ++i) book.repeated[i] = book.centroid[i % (2 * half)];
   return book;
 }
 

@@ -180,7 +180,7 @@ struct Elementwise {
 
   static float int8_burst(int64_t n) {
     const int8_t bytes[64] = {1, 2, 3, 4};
-    const auto weights = S::dot_weights(bytes);
+    const auto weights = S::dot_weights(S::load_i32(reinterpret_cast<const int32_t*>(bytes)));
     typename S::I32x16 acc[12];
     for (auto& a : acc) a = S::set1_i32(0);
     for (int64_t i = 0; i < n; ++i) {

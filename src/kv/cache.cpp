@@ -9,7 +9,7 @@ namespace quant {
 namespace {
 
 constexpr std::int64_t kRingGrain = 256;
-constexpr std::int64_t kGrowthGrain = 16;
+constexpr std::int64_t kGrowthGrain = kKvPanelRows;  // divides kRingGrain
 
 std::int64_t round_up(std::int64_t n, std::int64_t grain) {
   return (n + grain - 1) / grain * grain;
@@ -101,10 +101,11 @@ void KvStore::reserve(std::int64_t positions) {
 
 bool KvStore::encode(const KvKernels& kernels, int head, std::int64_t position,
                      const float* row) noexcept {
-  const std::int64_t slot = position % capacity_;
-  return kernels.encode(
-      row, head_dim_,
-      packed_.data() + (to_size(head) * to_size(capacity_) + to_size(slot)) * row_bytes_);
+  std::uint8_t packed[kKvMaxHeadDim * sizeof(float)];
+  if (!kernels.encode(row, head_dim_, packed)) return false;
+  kernels.put(packed, head_dim_, position % capacity_,
+              packed_.data() + to_size(head) * to_size(capacity_) * row_bytes_);
+  return true;
 }
 
 void KvStore::commit(std::int64_t begin, std::int64_t end, const float* rows,

@@ -33,10 +33,10 @@ QueryView query_view(const KvSide& side, int sliding_window, std::int64_t t) noe
 
 /// Keys or values of one layer.
 ///
-/// Packed rows are head-major and, in a sliding-window layer, a ring: the row of position p is at
-/// slot p mod capacity. Exact rows of earlier batches live in `sink` and in a ring of `window`
-/// rows; exact rows of the running batch are the caller's until commit() copies what later batches
-/// need.
+/// Packed rows are head-major, in the panels of their format, and, in a sliding-window layer, a
+/// ring: the row of position p is at slot p mod capacity. Exact rows of earlier batches live in
+/// `sink` and in a ring of `window` rows; exact rows of the running batch are the caller's until
+/// commit() copies what later batches need.
 class KvStore {
  public:
   /// sliding_window: the layer's, 0 if it is global. max_batch: the most tokens appended at once.
@@ -63,7 +63,9 @@ class KvStore {
   /// Undoes all that was appended since the mark was taken.
   void rewind(const Mark& mark) noexcept;
 
-  /// Calls visit(position, n, rows) for the contiguous runs of packed rows of a range, ascending.
+  /// Calls visit(position, n, panels) for the contiguous runs of packed rows of a range, ascending.
+  /// The first run begins at the panel that holds the range's first row, and so up to
+  /// kKvPanelRows - 1 positions before it.
   template <class Visit>
   void for_packed(int head, PositionRange range, const Visit& visit) const noexcept;
   /// The same for exact rows of earlier batches, positions in the sink or in the window.
@@ -91,7 +93,7 @@ class KvStore {
   std::int64_t capacity_ = 0;
   std::int64_t sink_rows_ = 0;
   std::int64_t window_rows_ = 0;
-  AlignedBuffer<std::uint8_t> packed_;  // [n_heads][capacity][row_bytes], slot p mod capacity
+  AlignedBuffer<std::uint8_t> packed_;  // [n_heads][capacity / kKvPanelRows] panels
   AlignedBuffer<float> sink_;           // [n_heads][sink_rows][head_dim]
   AlignedBuffer<float> window_;         // [n_heads][window_rows][head_dim], slot p mod window_rows
 };
@@ -100,7 +102,8 @@ template <class Visit>
 void KvStore::for_packed(int head, PositionRange range, const Visit& visit) const noexcept {
   const std::uint8_t* rows = packed_.data() + static_cast<std::size_t>(head) *
                                                   static_cast<std::size_t>(capacity_) * row_bytes_;
-  for (std::int64_t p = range.begin; p < range.end;) {
+  if (range.empty()) return;
+  for (std::int64_t p = range.begin / kKvPanelRows * kKvPanelRows; p < range.end;) {
     const std::int64_t slot = p % capacity_;
     const std::int64_t n = range.end - p < capacity_ - slot ? range.end - p : capacity_ - slot;
     visit(p, static_cast<int>(n), rows + static_cast<std::size_t>(slot) * row_bytes_);

@@ -27,6 +27,8 @@ struct Avx2 {
   static constexpr int kBlockColumns = 2;
   static constexpr int kInt8BlockRows = 4;
   static constexpr int kInt8BlockColumns = 1;
+  static constexpr int kInt8SumRows = 1;
+  static constexpr int kInt8SumColumns = 2;
 
   // Floats.
   QUANT_SIMD F32x16 zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
@@ -59,13 +61,6 @@ struct Avx2 {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute4x64_epi64(pairs, 0xd8));
   }
   QUANT_SIMD float half(uint16_t h) { return _cvtsh_ss(h); }
-  QUANT_SIMD void load_half_pair(const uint8_t* p, F32x16& first, F32x16& second) {
-    int32_t both;
-    memcpy(&both, p, sizeof both);
-    const __m256 pairs = _mm256_cvtph_ps(_mm_set1_epi32(both));
-    first = {_mm256_moveldup_ps(pairs), _mm256_moveldup_ps(pairs)};
-    second = {_mm256_movehdup_ps(pairs), _mm256_movehdup_ps(pairs)};
-  }
   QUANT_SIMD uint16_t to_half(float f) {
     return static_cast<uint16_t>(_cvtss_sh(f, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
   }
@@ -135,16 +130,6 @@ struct Avx2 {
     constexpr int kOrder = Distance == 2 ? 0x4e : 0xb1;
     return {_mm256_permute_ps(v.low, kOrder), _mm256_permute_ps(v.high, kOrder)};
   }
-  QUANT_SIMD void split_pairs(F32x16& a, F32x16& b) {
-    const F32x16 first = a;
-    a = {even_of(first), even_of(b)};
-    b = {odd_of(first), odd_of(b)};
-  }
-  QUANT_SIMD void join_pairs(F32x16& a, F32x16& b) {
-    const F32x16 even = a;
-    a = interleaved(even.low, b.low);
-    b = interleaved(even.high, b.high);
-  }
 
   // 32-bit integers.
   QUANT_SIMD I32x16 set1_i32(int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
@@ -190,16 +175,6 @@ struct Avx2 {
       return {unpack_8<Bits>(p), unpack_8<Bits>(p + Bits)};
     }
   }
-  template <int Bits>
-  QUANT_SIMD F32x16 lookup_codes(F32x16 table, const uint8_t* p) {
-    return lookup(table, unpack<Bits>(p));
-  }
-  QUANT_SIMD void lookup_split(F32x16 table, const uint8_t* p, F32x16& even, F32x16& odd) {
-    const __m256i mask = _mm256_set1_epi32(15);
-    const I32x16 pairs = {_mm256_cvtepu8_epi32(load_64(p)), _mm256_cvtepu8_epi32(load_64(p + 8))};
-    even = lookup(table, {_mm256_and_si256(pairs.low, mask), _mm256_and_si256(pairs.high, mask)});
-    odd = lookup(table, {_mm256_srli_epi32(pairs.low, 4), _mm256_srli_epi32(pairs.high, 4)});
-  }
   QUANT_SIMD I32x16 load_i8(const int8_t* p) {
     return {_mm256_cvtepi8_epi32(load_64(p)), _mm256_cvtepi8_epi32(load_64(p + 8))};
   }
@@ -218,11 +193,15 @@ struct Avx2 {
     return {_mm256_set_m128i(load_some<Bytes - 16>(p + 16), load_some<Bytes>(p)),
             _mm256_set_m128i(load_some<Bytes - 48>(p + 48), load_some<Bytes - 32>(p + 32))};
   }
-  template <int Bytes>
-  QUANT_SIMD I32x16 load_pieces(const uint8_t* p, size_t stride) {
-    if constexpr (Bytes == 32) return {load_256(p), load_256(p + stride)};
-    return {_mm256_set_m128i(load_128(p + stride), load_128(p)),
-            _mm256_set_m128i(load_128(p + 3 * stride), load_128(p + 2 * stride))};
+  QUANT_SIMD I32x16 load_u16(const uint8_t* p) {
+    return {_mm256_cvtepu16_epi32(load_128(p)), _mm256_cvtepu16_epi32(load_128(p + 16))};
+  }
+  template <int Left>
+  QUANT_SIMD I32x16 shift_i32(I32x16 v) {
+    return {shift<Left>(v.low), shift<Left>(v.high)};
+  }
+  QUANT_SIMD I32x16 and_i32(I32x16 a, I32x16 b) {
+    return {_mm256_and_si256(a.low, b.low), _mm256_and_si256(a.high, b.high)};
   }
   QUANT_SIMD I32x16 or_i32(I32x16 a, I32x16 b) {
     return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)};
@@ -268,18 +247,31 @@ struct Avx2 {
       r[i] = {_mm256_castps_si256(f[i].low), _mm256_castps_si256(f[i].high)};
     }
   }
-  QUANT_SIMD void transpose_quads(I32x16 (&v)[4]) {
-    transpose_quads_8(v[0].low, v[1].low, v[2].low, v[3].low);
-    transpose_quads_8(v[0].high, v[1].high, v[2].high, v[3].high);
+  QUANT_SIMD void transpose_bytes(I32x16 (&v)[4]) {
+    const __m256i blocks = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+    __m256i low[4];
+    __m256i high[4];
+    for (int k = 0; k < 4; ++k) {
+      low[k] = _mm256_shuffle_epi8(v[k].low, blocks);
+      high[k] = _mm256_shuffle_epi8(v[k].high, blocks);
+    }
+    v[0] = {_mm256_permute2x128_si256(low[0], low[1], 0x20),
+            _mm256_permute2x128_si256(low[2], low[3], 0x20)};
+    v[1] = {_mm256_permute2x128_si256(low[0], low[1], 0x31),
+            _mm256_permute2x128_si256(low[2], low[3], 0x31)};
+    v[2] = {_mm256_permute2x128_si256(high[0], high[1], 0x20),
+            _mm256_permute2x128_si256(high[2], high[3], 0x20)};
+    v[3] = {_mm256_permute2x128_si256(high[0], high[1], 0x31),
+            _mm256_permute2x128_si256(high[2], high[3], 0x31)};
   }
 
   // Integer products. vpmaddubsw multiplies unsigned by signed bytes and saturates pairs at 16
   // bits; magnitudes up to 128 by [-127, 127] stay below that.
   template <bool Signed = true>
-  QUANT_SIMD DotWeights dot_weights(const int8_t* p) {
-    const I32x16 value = {load_256(p), load_256(p + 32)};
-    if constexpr (!Signed) return {value, value};
-    return {value, {_mm256_abs_epi8(value.low), _mm256_abs_epi8(value.high)}};
+  QUANT_SIMD DotWeights dot_weights(I32x16 v) {
+    if constexpr (!Signed) return {v, v};
+    return {v, {_mm256_abs_epi8(v.low), _mm256_abs_epi8(v.high)}};
   }
   template <bool Signed = true>
   QUANT_SIMD I32x16 dot_start(int32_t) {
@@ -295,23 +287,17 @@ struct Avx2 {
     return {_mm256_add_epi32(acc.low, dot_8(w.magnitude.low, low)),
             _mm256_add_epi32(acc.high, dot_8(w.magnitude.high, high))};
   }
+  QUANT_SIMD I32x16 dot4_mixed(I32x16 acc, I32x16 w, const uint8_t* x) {
+    int32_t four;
+    memcpy(&four, x, sizeof four);
+    const __m256i inputs = _mm256_set1_epi32(four);
+    return {_mm256_add_epi32(acc.low, dot_8(inputs, w.low)),
+            _mm256_add_epi32(acc.high, dot_8(inputs, w.high))};
+  }
 
   // Bytes.
   QUANT_SIMD U8x16 load_u8(const uint8_t* p) { return load_128(p); }
-  QUANT_SIMD U8x16 set1_u8(uint8_t x) { return _mm_set1_epi8(static_cast<char>(x)); }
   QUANT_SIMD void store_u8(void* p, U8x16 v) { store_128(p, v); }
-  QUANT_SIMD U8x16 and_u8(U8x16 a, U8x16 b) { return _mm_and_si128(a, b); }
-  QUANT_SIMD U8x16 or_u8(U8x16 a, U8x16 b) { return _mm_or_si128(a, b); }
-  QUANT_SIMD U8x16 sub_u8(U8x16 a, U8x16 b) { return _mm_sub_epi8(a, b); }
-  template <int Shift>
-  QUANT_SIMD U8x16 shift_right_u8(U8x16 a) {
-    return _mm_and_si128(_mm_srli_epi16(a, Shift), _mm_set1_epi8(static_cast<char>(0xff >> Shift)));
-  }
-  template <int Shift>
-  QUANT_SIMD U8x16 shift_left_u8(U8x16 a) {
-    return _mm_and_si128(_mm_slli_epi16(a, Shift),
-                         _mm_set1_epi8(static_cast<char>((0xff << Shift) & 0xff)));
-  }
   QUANT_SIMD U8x16 lookup_u8(U8x16 table, U8x16 index) { return _mm_shuffle_epi8(table, index); }
 
  private:
@@ -406,32 +392,6 @@ struct Avx2 {
   }
   QUANT_SIMD __m256i dot_8(__m256i magnitude, __m256i inputs) {
     return _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, inputs), _mm256_set1_epi16(1));
-  }
-  QUANT_SIMD __m256 gathered(__m256 a, __m256 b, __m256i index) {
-    return _mm256_permute2f128_ps(_mm256_permutevar8x32_ps(a, index),
-                                  _mm256_permutevar8x32_ps(b, index), 0x20);
-  }
-  /// The eight even lanes of sixteen, and the odd ones.
-  QUANT_SIMD __m256 even_of(F32x16 v) {
-    return gathered(v.low, v.high, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
-  }
-  QUANT_SIMD __m256 odd_of(F32x16 v) {
-    return gathered(v.low, v.high, _mm256_setr_epi32(1, 3, 5, 7, 1, 3, 5, 7));
-  }
-  QUANT_SIMD F32x16 interleaved(__m256 even, __m256 odd) {
-    const __m256 a = _mm256_unpacklo_ps(even, odd);
-    const __m256 b = _mm256_unpackhi_ps(even, odd);
-    return {_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31)};
-  }
-  QUANT_SIMD void transpose_quads_8(__m256i& a, __m256i& b, __m256i& c, __m256i& d) {
-    const __m256i low_even = _mm256_unpacklo_epi32(a, b);
-    const __m256i high_even = _mm256_unpackhi_epi32(a, b);
-    const __m256i low_odd = _mm256_unpacklo_epi32(c, d);
-    const __m256i high_odd = _mm256_unpackhi_epi32(c, d);
-    a = _mm256_unpacklo_epi64(low_even, low_odd);
-    b = _mm256_unpackhi_epi64(low_even, low_odd);
-    c = _mm256_unpacklo_epi64(high_even, high_odd);
-    d = _mm256_unpackhi_epi64(high_even, high_odd);
   }
   QUANT_SIMD void transpose_8x8(__m256 (&r)[8]) {
     __m256 a[8];

@@ -20,6 +20,8 @@ struct Avx512 {
   static constexpr int kBlockColumns = 4;
   static constexpr int kInt8BlockRows = 6;
   static constexpr int kInt8BlockColumns = 2;
+  static constexpr int kInt8SumRows = 3;
+  static constexpr int kInt8SumColumns = 2;
 
   // Floats.
   QUANT_SIMD F32x16 zero() { return _mm512_setzero_ps(); }
@@ -48,13 +50,6 @@ struct Avx512 {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(rounded));
   }
   QUANT_SIMD float half(uint16_t h) { return _cvtsh_ss(h); }
-  QUANT_SIMD void load_half_pair(const uint8_t* p, F32x16& first, F32x16& second) {
-    int32_t both;
-    memcpy(&both, p, sizeof both);
-    const __m512 pairs = _mm512_cvtph_ps(_mm256_set1_epi32(both));
-    first = _mm512_moveldup_ps(pairs);
-    second = _mm512_movehdup_ps(pairs);
-  }
   QUANT_SIMD uint16_t to_half(float f) {
     return static_cast<uint16_t>(_cvtss_sh(f, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
   }
@@ -113,21 +108,6 @@ struct Avx512 {
     if constexpr (Distance == 4) return _mm512_shuffle_f32x4(v, v, 0xb1);
     return _mm512_permute_ps(v, Distance == 2 ? 0x4e : 0xb1);
   }
-  QUANT_SIMD void split_pairs(F32x16& a, F32x16& b) {
-    const __m512i even =
-        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-    const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
-    const __m512 first = a;
-    a = _mm512_permutex2var_ps(first, even, b);
-    b = _mm512_permutex2var_ps(first, odd, b);
-  }
-  QUANT_SIMD void join_pairs(F32x16& a, F32x16& b) {
-    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
-    const __m512 even = a;
-    a = _mm512_permutex2var_ps(even, low, b);
-    b = _mm512_permutex2var_ps(even, high, b);
-  }
 
   // 32-bit integers.
   QUANT_SIMD I32x16 set1_i32(int32_t x) { return _mm512_set1_epi32(x); }
@@ -167,15 +147,6 @@ struct Avx512 {
       return _mm512_inserti64x4(_mm512_castsi256_si512(eight(low)), eight(high), 1);
     }
   }
-  template <int Bits>
-  QUANT_SIMD F32x16 lookup_codes(F32x16 table, const uint8_t* p) {
-    return _mm512_permutexvar_ps(shifted_codes<Bits>(p), table);
-  }
-  QUANT_SIMD void lookup_split(F32x16 table, const uint8_t* p, F32x16& even, F32x16& odd) {
-    const __m512i pairs = _mm512_cvtepu8_epi32(load_u8(p));
-    even = _mm512_permutexvar_ps(pairs, table);
-    odd = _mm512_permutexvar_ps(_mm512_srli_epi32(pairs, 4), table);
-  }
   QUANT_SIMD I32x16 load_i8(const int8_t* p) {
     return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   }
@@ -188,19 +159,14 @@ struct Avx512 {
   QUANT_SIMD I32x16 load_bytes(const uint8_t* p) {
     return _mm512_maskz_loadu_epi8(~0ULL >> (64 - Bytes), p);
   }
-  template <int Bytes>
-  QUANT_SIMD I32x16 load_pieces(const uint8_t* p, size_t stride) {
-    if constexpr (Bytes == 32) {
-      const __m256i first = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-      const __m256i second = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + stride));
-      return _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
-    } else {
-      __m512i v = _mm512_castsi128_si512(load_u8(p));
-      v = _mm512_inserti32x4(v, load_u8(p + stride), 1);
-      v = _mm512_inserti32x4(v, load_u8(p + 2 * stride), 2);
-      return _mm512_inserti32x4(v, load_u8(p + 3 * stride), 3);
-    }
+  QUANT_SIMD I32x16 load_u16(const uint8_t* p) {
+    return _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   }
+  template <int Left>
+  QUANT_SIMD I32x16 shift_i32(I32x16 v) {
+    return Left > 0 ? _mm512_slli_epi32(v, Left & 31) : _mm512_srli_epi32(v, -Left & 31);
+  }
+  QUANT_SIMD I32x16 and_i32(I32x16 a, I32x16 b) { return _mm512_and_si512(a, b); }
   QUANT_SIMD I32x16 or_i32(I32x16 a, I32x16 b) { return _mm512_or_si512(a, b); }
   template <int From, int Count, int To>
   QUANT_SIMD I32x16 byte_bits(I32x16 v) {
@@ -234,23 +200,26 @@ struct Avx512 {
     transpose(f);
     for (int i = 0; i < 16; ++i) r[i] = _mm512_castps_si512(f[i]);
   }
-  QUANT_SIMD void transpose_quads(I32x16 (&v)[4]) {
-    const __m512i low_even = _mm512_unpacklo_epi32(v[0], v[1]);
-    const __m512i high_even = _mm512_unpackhi_epi32(v[0], v[1]);
-    const __m512i low_odd = _mm512_unpacklo_epi32(v[2], v[3]);
-    const __m512i high_odd = _mm512_unpackhi_epi32(v[2], v[3]);
-    v[0] = _mm512_unpacklo_epi64(low_even, low_odd);
-    v[1] = _mm512_unpackhi_epi64(low_even, low_odd);
-    v[2] = _mm512_unpacklo_epi64(high_even, high_odd);
-    v[3] = _mm512_unpackhi_epi64(high_even, high_odd);
+  QUANT_SIMD void transpose_bytes(I32x16 (&v)[4]) {
+    const __m512i blocks =
+        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+    for (I32x16& vector : v) vector = _mm512_shuffle_epi8(vector, blocks);
+    // What is left is to transpose 4×4 pieces of 128 bits.
+    const __m512i low_even = _mm512_shuffle_i32x4(v[0], v[1], 0x44);
+    const __m512i high_even = _mm512_shuffle_i32x4(v[0], v[1], 0xee);
+    const __m512i low_odd = _mm512_shuffle_i32x4(v[2], v[3], 0x44);
+    const __m512i high_odd = _mm512_shuffle_i32x4(v[2], v[3], 0xee);
+    v[0] = _mm512_shuffle_i32x4(low_even, low_odd, 0x88);
+    v[1] = _mm512_shuffle_i32x4(low_even, low_odd, 0xdd);
+    v[2] = _mm512_shuffle_i32x4(high_even, high_odd, 0x88);
+    v[3] = _mm512_shuffle_i32x4(high_even, high_odd, 0xdd);
   }
 
   // Integer products. vpdpbusd multiplies unsigned by signed bytes, so signed weights are moved by
   // 128.
   template <bool Signed = true>
-  QUANT_SIMD DotWeights dot_weights(const int8_t* p) {
-    const __m512i weights = _mm512_loadu_si512(p);
-    return Signed ? _mm512_xor_si512(weights, _mm512_set1_epi8(-128)) : weights;
+  QUANT_SIMD DotWeights dot_weights(I32x16 v) {
+    return Signed ? _mm512_xor_si512(v, _mm512_set1_epi8(-128)) : v;
   }
   template <bool Signed = true>
   QUANT_SIMD I32x16 dot_start(int32_t x_sum) {
@@ -262,25 +231,17 @@ struct Avx512 {
     memcpy(&four, x, sizeof four);
     return _mm512_dpbusd_epi32(acc, w, _mm512_set1_epi32(four));
   }
+  QUANT_SIMD I32x16 dot4_mixed(I32x16 acc, I32x16 w, const uint8_t* x) {
+    int32_t four;
+    memcpy(&four, x, sizeof four);
+    return _mm512_dpbusd_epi32(acc, _mm512_set1_epi32(four), w);
+  }
 
   // Bytes.
   QUANT_SIMD U8x16 load_u8(const uint8_t* p) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   }
-  QUANT_SIMD U8x16 set1_u8(uint8_t x) { return _mm_set1_epi8(static_cast<char>(x)); }
   QUANT_SIMD void store_u8(void* p, U8x16 v) { _mm_storeu_si128(static_cast<__m128i*>(p), v); }
-  QUANT_SIMD U8x16 and_u8(U8x16 a, U8x16 b) { return _mm_and_si128(a, b); }
-  QUANT_SIMD U8x16 or_u8(U8x16 a, U8x16 b) { return _mm_or_si128(a, b); }
-  QUANT_SIMD U8x16 sub_u8(U8x16 a, U8x16 b) { return _mm_sub_epi8(a, b); }
-  template <int Shift>
-  QUANT_SIMD U8x16 shift_right_u8(U8x16 a) {
-    return _mm_and_si128(_mm_srli_epi16(a, Shift), _mm_set1_epi8(static_cast<char>(0xff >> Shift)));
-  }
-  template <int Shift>
-  QUANT_SIMD U8x16 shift_left_u8(U8x16 a) {
-    return _mm_and_si128(_mm_slli_epi16(a, Shift),
-                         _mm_set1_epi8(static_cast<char>((0xff << Shift) & 0xff)));
-  }
   QUANT_SIMD U8x16 lookup_u8(U8x16 table, U8x16 index) { return _mm_shuffle_epi8(table, index); }
 
  private:

@@ -16,12 +16,10 @@ struct AvxVnni : Avx2 {
   // vpdpbusd multiplies unsigned by signed bytes, so signed weights are moved by 128, as in
   // avx512.h.
   template <bool Signed = true>
-  QUANT_SIMD DotWeights dot_weights(const int8_t* p) {
-    const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-    const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32));
-    if constexpr (!Signed) return {low, high};
+  QUANT_SIMD DotWeights dot_weights(I32x16 v) {
+    if constexpr (!Signed) return v;
     const __m256i top = _mm256_set1_epi8(-128);
-    return {_mm256_xor_si256(low, top), _mm256_xor_si256(high, top)};
+    return {_mm256_xor_si256(v.low, top), _mm256_xor_si256(v.high, top)};
   }
   template <bool Signed = true>
   QUANT_SIMD I32x16 dot_start(int32_t x_sum) {
@@ -35,6 +33,13 @@ struct AvxVnni : Avx2 {
     const __m256i inputs = _mm256_set1_epi32(four);
     return {_mm256_dpbusd_avx_epi32(acc.low, w.low, inputs),
             _mm256_dpbusd_avx_epi32(acc.high, w.high, inputs)};
+  }
+  QUANT_SIMD I32x16 dot4_mixed(I32x16 acc, I32x16 w, const uint8_t* x) {
+    int32_t four;
+    memcpy(&four, x, sizeof four);
+    const __m256i inputs = _mm256_set1_epi32(four);
+    return {_mm256_dpbusd_avx_epi32(acc.low, inputs, w.low),
+            _mm256_dpbusd_avx_epi32(acc.high, inputs, w.high)};
   }
 };
 

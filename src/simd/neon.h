@@ -26,6 +26,8 @@ struct Neon {
   static constexpr int kBlockColumns = 2;
   static constexpr int kInt8BlockRows = 4;
   static constexpr int kInt8BlockColumns = 1;
+  static constexpr int kInt8SumRows = 1;
+  static constexpr int kInt8SumColumns = 2;
 
   // Floats.
   QUANT_SIMD F32x16 zero() { return set1(0.0f); }
@@ -73,12 +75,6 @@ struct Neon {
   }
   QUANT_SIMD float half(uint16_t h) {
     return vgetq_lane_f32(vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(h))), 0);
-  }
-  QUANT_SIMD void load_half_pair(const uint8_t* p, F32x16& first, F32x16& second) {
-    uint16_t h[2];
-    memcpy(h, p, sizeof h);
-    first = set1(half(h[0]));
-    second = set1(half(h[1]));
   }
   QUANT_SIMD uint16_t to_half(float f) {
     return vget_lane_u16(vreinterpret_u16_f16(vcvt_f16_f32(vdupq_n_f32(f))), 0);
@@ -162,27 +158,6 @@ struct Neon {
     return v;
   }
 
-  QUANT_SIMD void split_pairs(F32x16& a, F32x16& b) {
-    const F32x16 first = a;
-    const F32x16 second = b;
-    for (int i = 0; i < 2; ++i) {
-      a.part[i] = vuzp1q_f32(first.part[2 * i], first.part[2 * i + 1]);
-      b.part[i] = vuzp2q_f32(first.part[2 * i], first.part[2 * i + 1]);
-      a.part[i + 2] = vuzp1q_f32(second.part[2 * i], second.part[2 * i + 1]);
-      b.part[i + 2] = vuzp2q_f32(second.part[2 * i], second.part[2 * i + 1]);
-    }
-  }
-  QUANT_SIMD void join_pairs(F32x16& a, F32x16& b) {
-    const F32x16 even = a;
-    const F32x16 odd = b;
-    for (int i = 0; i < 2; ++i) {
-      a.part[2 * i] = vzip1q_f32(even.part[i], odd.part[i]);
-      a.part[2 * i + 1] = vzip2q_f32(even.part[i], odd.part[i]);
-      b.part[2 * i] = vzip1q_f32(even.part[i + 2], odd.part[i + 2]);
-      b.part[2 * i + 1] = vzip2q_f32(even.part[i + 2], odd.part[i + 2]);
-    }
-  }
-
   // 32-bit integers.
   QUANT_SIMD I32x16 set1_i32(int32_t x) {
     const int32x4_t v = vdupq_n_s32(x);
@@ -246,15 +221,6 @@ struct Neon {
     return {{unpack_4<Bits, 0>(low), unpack_4<Bits, 4>(low), unpack_4<Bits, 0>(high),
              unpack_4<Bits, 4>(high)}};
   }
-  template <int Bits>
-  QUANT_SIMD F32x16 lookup_codes(F32x16 table, const uint8_t* p) {
-    return lookup(table, unpack<Bits>(p));
-  }
-  QUANT_SIMD void lookup_split(F32x16 table, const uint8_t* p, F32x16& even, F32x16& odd) {
-    const I32x16 pairs = unpack<8>(p);
-    even = lookup(table, byte_bits<0, 4, 0>(pairs));
-    odd = lookup(table, byte_bits<4, 4, 0>(pairs));
-  }
   QUANT_SIMD I32x16 load_i8(const int8_t* p) {
     const int8x16_t bytes = vld1q_s8(p);
     const int16x8_t low = vmovl_s8(vget_low_s8(bytes));
@@ -274,14 +240,25 @@ struct Neon {
     return {{load_some<Bytes>(p), load_some<Bytes - 16>(p + 16), load_some<Bytes - 32>(p + 32),
              load_some<Bytes - 48>(p + 48)}};
   }
-  template <int Bytes>
-  QUANT_SIMD I32x16 load_pieces(const uint8_t* p, size_t stride) {
+  QUANT_SIMD I32x16 load_u16(const uint8_t* p) {
     I32x16 r;
     for (int i = 0; i < 4; ++i) {
-      const uint8_t* piece = p + static_cast<size_t>(i * 16 / Bytes) * stride + i * 16 % Bytes;
-      r.part[i] = vreinterpretq_s32_u8(vld1q_u8(piece));
+      const uint16x4_t number = vreinterpret_u16_u8(vld1_u8(p + 8 * i));
+      r.part[i] = vreinterpretq_s32_u32(vmovl_u16(number));
     }
     return r;
+  }
+  template <int Left>
+  QUANT_SIMD I32x16 shift_i32(I32x16 v) {
+    for (int32x4_t& part : v.part) {
+      const uint32x4_t bits = vreinterpretq_u32_s32(part);
+      part = vreinterpretq_s32_u32(vshlq_u32(bits, vdupq_n_s32(Left)));
+    }
+    return v;
+  }
+  QUANT_SIMD I32x16 and_i32(I32x16 a, I32x16 b) {
+    for (int i = 0; i < 4; ++i) a.part[i] = vandq_s32(a.part[i], b.part[i]);
+    return a;
   }
   QUANT_SIMD I32x16 or_i32(I32x16 a, I32x16 b) {
     for (int i = 0; i < 4; ++i) a.part[i] = vorrq_s32(a.part[i], b.part[i]);
@@ -345,24 +322,25 @@ struct Neon {
       for (int j = 0; j < 4; ++j) r[i].part[j] = vreinterpretq_s32_f32(f[i].part[j]);
     }
   }
-  QUANT_SIMD void transpose_quads(I32x16 (&v)[4]) {
-    for (int i = 0; i < 4; ++i) {
-      const int32x4_t low_even = vzip1q_s32(v[0].part[i], v[1].part[i]);
-      const int32x4_t high_even = vzip2q_s32(v[0].part[i], v[1].part[i]);
-      const int32x4_t low_odd = vzip1q_s32(v[2].part[i], v[3].part[i]);
-      const int32x4_t high_odd = vzip2q_s32(v[2].part[i], v[3].part[i]);
-      v[0].part[i] = first_pairs(low_even, low_odd);
-      v[1].part[i] = second_pairs(low_even, low_odd);
-      v[2].part[i] = first_pairs(high_even, high_odd);
-      v[3].part[i] = second_pairs(high_even, high_odd);
+  QUANT_SIMD void transpose_bytes(I32x16 (&v)[4]) {
+    const uint8x16_t blocks = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
+    I32x16 to[4];
+    for (int k = 0; k < 4; ++k) {
+      for (int q = 0; q < 4; ++q) {
+        const uint8x16_t rows = vreinterpretq_u8_s32(v[k].part[q]);
+        to[q].part[k] = vreinterpretq_s32_u8(vqtbl1q_u8(rows, blocks));
+      }
     }
+    for (int q = 0; q < 4; ++q) v[q] = to[q];
   }
 
   // Integer products, without the optional dot-product instructions. Sums of two 16-bit products
   // still fit 16 bits: 2·128·127 < 2^15.
   template <bool Signed = true>
-  QUANT_SIMD DotWeights dot_weights(const int8_t* p) {
-    return {{vld1q_s8(p), vld1q_s8(p + 16), vld1q_s8(p + 32), vld1q_s8(p + 48)}};
+  QUANT_SIMD DotWeights dot_weights(I32x16 v) {
+    DotWeights r;
+    for (int i = 0; i < 4; ++i) r.part[i] = vreinterpretq_s8_s32(v.part[i]);
+    return r;
   }
   template <bool Signed = true>
   QUANT_SIMD I32x16 dot_start(int32_t) {
@@ -380,31 +358,16 @@ struct Neon {
     }
     return acc;
   }
+  QUANT_SIMD I32x16 dot4_mixed(I32x16 acc, I32x16 w, const uint8_t* x) {
+    return dot4(acc, dot_weights(w), reinterpret_cast<const int8_t*>(x));
+  }
 
   // Bytes.
   QUANT_SIMD U8x16 load_u8(const uint8_t* p) { return vld1q_u8(p); }
-  QUANT_SIMD U8x16 set1_u8(uint8_t x) { return vdupq_n_u8(x); }
   QUANT_SIMD void store_u8(void* p, U8x16 v) { vst1q_u8(static_cast<uint8_t*>(p), v); }
-  QUANT_SIMD U8x16 and_u8(U8x16 a, U8x16 b) { return vandq_u8(a, b); }
-  QUANT_SIMD U8x16 or_u8(U8x16 a, U8x16 b) { return vorrq_u8(a, b); }
-  QUANT_SIMD U8x16 sub_u8(U8x16 a, U8x16 b) { return vsubq_u8(a, b); }
-  template <int Shift>
-  QUANT_SIMD U8x16 shift_right_u8(U8x16 a) {
-    return vshlq_u8(a, vdupq_n_s8(-Shift));
-  }
-  template <int Shift>
-  QUANT_SIMD U8x16 shift_left_u8(U8x16 a) {
-    return vshlq_u8(a, vdupq_n_s8(Shift));
-  }
   QUANT_SIMD U8x16 lookup_u8(U8x16 table, U8x16 index) { return vqtbl1q_u8(table, index); }
 
  private:
-  QUANT_SIMD int32x4_t first_pairs(int32x4_t a, int32x4_t b) {
-    return vreinterpretq_s32_s64(vzip1q_s64(vreinterpretq_s64_s32(a), vreinterpretq_s64_s32(b)));
-  }
-  QUANT_SIMD int32x4_t second_pairs(int32x4_t a, int32x4_t b) {
-    return vreinterpretq_s32_s64(vzip2q_s64(vreinterpretq_s64_s32(a), vreinterpretq_s64_s32(b)));
-  }
   /// The first Bytes bytes of sixteen (none if Bytes <= 0), then zeros.
   template <int Bytes>
   QUANT_SIMD int32x4_t load_some(const uint8_t* p) {

@@ -41,6 +41,10 @@ struct Scalar {
   static constexpr int kBlockColumns = 1;
   static constexpr int kInt8BlockRows = 1;
   static constexpr int kInt8BlockColumns = 1;
+  /// Rows of weights, each of two bytes, and columns (of sixteen) that a sum of rows works on at
+  /// once.
+  static constexpr int kInt8SumRows = 1;
+  static constexpr int kInt8SumColumns = 1;
 
   // Floats.
   static F32x16 zero() { return set1(0.0f); }
@@ -86,13 +90,6 @@ struct Scalar {
     memcpy(p, bfloat, sizeof bfloat);
   }
   static float half(uint16_t h) { return half_to_float(h); }
-  /// The half floats at p and p + 2, in all lanes.
-  static void load_half_pair(const uint8_t* p, F32x16& first, F32x16& second) {
-    uint16_t h[2];
-    memcpy(h, p, sizeof h);
-    first = set1(half(h[0]));
-    second = set1(half(h[1]));
-  }
   static uint16_t to_half(float f) { return float_to_half(f); }
 
   static F32x16 add(F32x16 a, F32x16 b) {
@@ -164,23 +161,6 @@ struct Scalar {
     F32x16 r;
     for (int i = 0; i < 16; ++i) r.lane[i] = v.lane[i ^ Distance];
     return r;
-  }
-  /// Of 32 values in a row, a gets the even ones and b the odd ones; join_pairs undoes it.
-  static void split_pairs(F32x16& a, F32x16& b) {
-    const F32x16 v[2] = {a, b};
-    for (int i = 0; i < 16; ++i) {
-      a.lane[i] = v[i / 8].lane[2 * i % 16];
-      b.lane[i] = v[i / 8].lane[2 * i % 16 + 1];
-    }
-  }
-  static void join_pairs(F32x16& a, F32x16& b) {
-    F32x16 v[2];
-    for (int i = 0; i < 16; ++i) {
-      v[i / 8].lane[2 * i % 16] = a.lane[i];
-      v[i / 8].lane[2 * i % 16 + 1] = b.lane[i];
-    }
-    a = v[0];
-    b = v[1];
   }
 
   // 32-bit integers.
@@ -254,19 +234,6 @@ struct Scalar {
     }
     return r;
   }
-  /// lookup(table, unpack<Bits>(p)) for Bits <= 4 and a table that repeats itself every 2^Bits
-  /// entries, which spares some instruction sets a mask.
-  template <int Bits>
-  static F32x16 lookup_codes(F32x16 table, const uint8_t* p) {
-    return lookup(table, unpack<Bits>(p));
-  }
-  /// The even and the odd ones of the 32 codes of 4 bits at p, looked up.
-  static void lookup_split(F32x16 table, const uint8_t* p, F32x16& even, F32x16& odd) {
-    for (int i = 0; i < 16; ++i) {
-      even.lane[i] = table.lane[p[i] & 15];
-      odd.lane[i] = table.lane[p[i] >> 4];
-    }
-  }
   /// Sixteen signed bytes, widened.
   static I32x16 load_i8(const int8_t* p) {
     I32x16 r;
@@ -286,14 +253,26 @@ struct Scalar {
     memcpy(r.lane, p, Bytes);
     return r;
   }
-  /// Bytes (16 or 32) bytes at each of p, p + stride, p + 2·stride, … until the vector is full.
-  template <int Bytes>
-  static I32x16 load_pieces(const uint8_t* p, size_t stride) {
+  /// Sixteen unsigned 16-bit numbers, widened.
+  static I32x16 load_u16(const uint8_t* p) {
+    uint16_t number[16];
+    memcpy(number, p, sizeof number);
     I32x16 r;
-    for (int i = 0; i < 64 / Bytes; ++i) {
-      memcpy(r.lane + i * (Bytes / 4), p + static_cast<size_t>(i) * stride, Bytes);
-    }
+    for (int i = 0; i < 16; ++i) r.lane[i] = number[i];
     return r;
+  }
+  /// To the left, or to the right where Left is negative; zeros come in.
+  template <int Left>
+  static I32x16 shift_i32(I32x16 v) {
+    for (int32_t& lane : v.lane) {
+      const auto bits = static_cast<uint32_t>(lane);
+      lane = static_cast<int32_t>(Left > 0 ? bits << (Left & 31) : bits >> (-Left & 31));
+    }
+    return v;
+  }
+  static I32x16 and_i32(I32x16 a, I32x16 b) {
+    for (int i = 0; i < 16; ++i) a.lane[i] &= b.lane[i];
+    return a;
   }
   static I32x16 or_i32(I32x16 a, I32x16 b) {
     for (int i = 0; i < 16; ++i) a.lane[i] |= b.lane[i];
@@ -363,25 +342,27 @@ struct Scalar {
       }
     }
   }
-  /// Every four lanes 4b to 4b + 3 of the four vectors are a 4×4 block, which is transposed.
-  static void transpose_quads(I32x16 (&v)[4]) {
-    for (int b = 0; b < 16; b += 4) {
-      for (int i = 0; i < 4; ++i) {
-        for (int j = 0; j < i; ++j) {
-          const int32_t upper = v[i].lane[b + j];
-          v[i].lane[b + j] = v[j].lane[b + i];
-          v[j].lane[b + i] = upper;
-        }
+  /// Sixteen rows of sixteen bytes, four bytes of every row in each vector: from a row in each lane
+  /// to four rows in each vector. Byte i of lane r in vector k moves to byte r % 4 of lane 4·k + i
+  /// in vector r / 4.
+  static void transpose_bytes(I32x16 (&v)[4]) {
+    uint8_t from[4][16][4];
+    uint8_t to[4][16][4];
+    memcpy(from, v, sizeof from);
+    for (int k = 0; k < 4; ++k) {
+      for (int r = 0; r < 16; ++r) {
+        for (int i = 0; i < 4; ++i) to[r / 4][4 * k + i][r % 4] = from[k][r][i];
       }
     }
+    memcpy(v, to, sizeof to);
   }
 
   // Integer products: lane n of acc gains the sum over four k of w[n][k]·x[k]. Signed = false
   // promises weights in [0, 127], for which some instruction sets have a shorter way.
   template <bool Signed = true>
-  static DotWeights dot_weights(const int8_t* p) {
+  static DotWeights dot_weights(I32x16 v) {
     DotWeights r;
-    memcpy(r.byte, p, sizeof r.byte);
+    memcpy(r.byte, v.lane, sizeof r.byte);
     return r;
   }
   /// Where a sum over a block must start, given the sum of the block's x: instructions that want
@@ -399,6 +380,16 @@ struct Scalar {
     }
     return acc;
   }
+  /// Lane n of acc gains the sum over four k of w[n][k]·x[k]: signed bytes w in [-127, 127], four
+  /// bytes x in [0, 127].
+  static I32x16 dot4_mixed(I32x16 acc, I32x16 w, const uint8_t* x) {
+    int8_t byte[64];
+    memcpy(byte, w.lane, sizeof byte);
+    for (int n = 0; n < 16; ++n) {
+      for (int k = 0; k < 4; ++k) acc.lane[n] += byte[4 * n + k] * x[k];
+    }
+    return acc;
+  }
 
   // Bytes.
   static U8x16 load_u8(const uint8_t* p) {
@@ -406,35 +397,7 @@ struct Scalar {
     memcpy(r.lane, p, sizeof r.lane);
     return r;
   }
-  static U8x16 set1_u8(uint8_t x) {
-    U8x16 r;
-    for (uint8_t& lane : r.lane) lane = x;
-    return r;
-  }
   static void store_u8(void* p, U8x16 v) { memcpy(p, v.lane, sizeof v.lane); }
-  static U8x16 and_u8(U8x16 a, U8x16 b) {
-    for (int i = 0; i < 16; ++i) a.lane[i] = static_cast<uint8_t>(a.lane[i] & b.lane[i]);
-    return a;
-  }
-  static U8x16 or_u8(U8x16 a, U8x16 b) {
-    for (int i = 0; i < 16; ++i) a.lane[i] = static_cast<uint8_t>(a.lane[i] | b.lane[i]);
-    return a;
-  }
-  /// Modulo 256.
-  static U8x16 sub_u8(U8x16 a, U8x16 b) {
-    for (int i = 0; i < 16; ++i) a.lane[i] = static_cast<uint8_t>(a.lane[i] - b.lane[i]);
-    return a;
-  }
-  template <int Shift>
-  static U8x16 shift_right_u8(U8x16 a) {
-    for (uint8_t& lane : a.lane) lane = static_cast<uint8_t>(lane >> Shift);
-    return a;
-  }
-  template <int Shift>
-  static U8x16 shift_left_u8(U8x16 a) {
-    for (uint8_t& lane : a.lane) lane = static_cast<uint8_t>(lane << Shift);
-    return a;
-  }
   /// table[index], each index in [0, 16).
   static U8x16 lookup_u8(U8x16 table, U8x16 index) {
     for (uint8_t& lane : index.lane) lane = table.lane[lane & 15];

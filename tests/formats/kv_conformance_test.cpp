@@ -69,6 +69,25 @@ std::vector<float> sums_of(const KvKernels& kernels, const PackedRows& rows, int
   return acc.values();
 }
 
+/// The same in integers, for weights that are not negative.
+std::vector<float> int8_sums_of(const KvKernels& kernels, const PackedRows& rows, int n,
+                                const std::vector<float>& weights, std::size_t stride,
+                                const std::vector<float>& start) {
+  Guarded<float> acc(start.size());
+  std::copy(start.begin(), start.end(), acc.data());
+  kernels.accumulate_int8(rows.data(), n, rows.d, weights.data(), stride,
+                          static_cast<int>(start.size()) / rows.d, acc.data());
+  EXPECT_TRUE(acc.intact()) << "d " << rows.d << ", n " << n;
+  return acc.values();
+}
+
+/// Like those of a softmax: most of them small, some 0.
+std::vector<float> random_weights(std::size_t n, std::uint64_t seed) {
+  std::vector<float> weights = random_floats(n, seed);
+  for (float& w : weights) w = std::max(0.0f, std::exp(3.0f * w - 6.0f) - 1e-4f);
+  return weights;
+}
+
 TEST_P(KvConformance, EncodesScalarsBytes) {
   for (const int d : kDims) {
     for (const Distribution distribution : kDistributions) {
@@ -87,12 +106,32 @@ TEST_P(KvConformance, EncodesScalarsBytes) {
   }
 }
 
+TEST_P(KvConformance, RowsArePutInPanelsAndTakenBack) {
+  for (const int d : kDims) {
+    const PackedRows rows(c, 75, d);
+    Guarded<std::uint8_t> panels(rows.bytes.size() - 1);
+    std::copy(rows.bytes.begin() + 1, rows.bytes.end(), panels.data());
+    // Any order will do, and a row may be put again.
+    for (int i = rows.n - 1; i >= 0; --i) {
+      c.kernels().put(rows.packed[size(i)].data(), d, i, panels.data());
+    }
+    ASSERT_TRUE(panels.intact()) << d;
+    ASSERT_TRUE(std::equal(rows.bytes.begin() + 1, rows.bytes.end(), panels.data())) << d;
+    for (int i = 0; i < rows.n; ++i) {
+      Guarded<std::uint8_t> row(c.row_bytes(d));
+      c.kernels().take(panels.data(), d, i, row.data());
+      ASSERT_TRUE(row.intact()) << d;
+      ASSERT_EQ(row.values(), rows.packed[size(i)]) << "d " << d << ", row " << i;
+    }
+  }
+}
+
 TEST_P(KvConformance, DecodesScalarsBits) {
   for (const int d : kDims) {
     const PackedRows rows(c, 5, d);
     for (int i = 0; i < rows.n; ++i) {
       Guarded<float> out(size(d));
-      c.kernels().decode(rows.data() + size(i) * c.row_bytes(d), d, out.data());
+      c.kernels().decode(rows.packed[size(i)].data(), d, out.data());
       ASSERT_TRUE(out.intact()) << d;
       ASSERT_TRUE(same_bits(out.values(), rows.decoded[size(i)])) << d;
     }
@@ -118,6 +157,12 @@ TEST_P(KvConformance, ScoresAndSumsAreScalarsBits) {
         ASSERT_TRUE(same_bits(sums_of(c.kernels(), rows, n, weights, 40, start),
                               sums_of(c.scalar(), rows, n, weights, 40, start)))
             << "d " << d << ", n " << n << ", " << n_queries << " queries";
+        if (c.kernels().accumulate_int8 != nullptr) {
+          const std::vector<float> w = random_weights(weights.size(), 2);
+          ASSERT_TRUE(same_bits(int8_sums_of(c.kernels(), rows, n, w, 40, start),
+                                int8_sums_of(c.scalar(), rows, n, w, 40, start)))
+              << "d " << d << ", n " << n << ", " << n_queries << " queries";
+        }
       }
     }
   }
@@ -210,6 +255,76 @@ TEST_P(KvConformance, FinishedSumIsTheSumOfDecodedRows) {
   }
 }
 
+/// Of a sum over rows, each value and each weight is rounded: to 1/254 of the largest value of a
+/// codebook and to 1/32258 of the largest weight. Both are random walks.
+TEST_P(KvConformance, Int8SumIsCloseToTheSumOfDecodedRows) {
+  if (c.kernels().accumulate_int8 == nullptr) GTEST_SKIP() << "codes are no integers";
+  for (const int d : kDims) {
+    const PackedRows rows(c, 300, d);
+    const std::vector<float> weights = random_weights(300, 6);
+    const std::vector<float> zeros(size(d), 0.0f);
+    std::vector<float> sum = int8_sums_of(c.kernels(), rows, rows.n, weights, 300, zeros);
+    c.kernels().finish_value(sum.data(), d);
+    double squares = 0.0;
+    double largest = 0.0;
+    for (int i = 0; i < rows.n; ++i) {
+      const double part =
+          static_cast<double>(weights[size(i)]) * root_mean_square(rows.decoded[size(i)]);
+      squares += part * part;
+      largest = std::max(largest, part);
+    }
+    const double codebook = c.type == KvType::kQ8_0 ? 0.0 : 0.02;
+    double error_squares = 0.0;
+    for (int j = 0; j < d; ++j) {
+      double expected = 0.0;
+      for (int i = 0; i < rows.n; ++i) {
+        expected += static_cast<double>(weights[size(i)]) *
+                    static_cast<double>(rows.decoded[size(i)][size(j)]);
+      }
+      const double error = static_cast<double>(sum[size(j)]) - expected;
+      error_squares += error * error;
+    }
+    ASSERT_LE(std::sqrt(error_squares / d), codebook * std::sqrt(squares) + 0.01 * largest) << d;
+  }
+}
+
+/// What attention relies on: rows of weight 0 may be left out, and queries be computed apart.
+TEST_P(KvConformance, Int8SumsDoNotDependOnWhatElseIsComputed) {
+  if (c.kernels().accumulate_int8 == nullptr) GTEST_SKIP() << "codes are no integers";
+  constexpr int kQueries = 53;  // more than are rounded together
+  constexpr int kRows = 256;
+  for (const int d : {16, 64, 80, 256}) {
+    const PackedRows rows(c, kRows, d);
+    std::vector<float> weights = random_weights(kQueries * kRows, 13);
+    for (int h = 0; h < kQueries; ++h) {
+      std::fill_n(weights.begin() + h * kRows, 64 + h, 0.0f);
+      std::fill_n(weights.begin() + h * kRows + 150 + h, kRows - 150 - h, 0.0f);
+    }
+    const std::vector<float> start = random_floats(size(kQueries * d), 14);
+    const std::vector<float> all = int8_sums_of(c.kernels(), rows, kRows, weights, kRows, start);
+    for (int h = 0; h < kQueries; ++h) {
+      const auto first = start.begin() + h * d;
+      std::vector<float> alone(first, first + d);
+      const std::vector<float> expected(all.begin() + h * d, all.begin() + (h + 1) * d);
+      // From the third panel on, and no further than the last row that counts.
+      c.kernels().accumulate_int8(rows.data() + 64 * c.row_bytes(d), 86 + h, d,
+                                  weights.data() + h * kRows + 64, kRows, 1, alone.data());
+      ASSERT_TRUE(same_bits(alone, expected)) << "d " << d << ", query " << h;
+    }
+  }
+}
+
+TEST_P(KvConformance, Int8SumsOfNothingAreNothing) {
+  if (c.kernels().accumulate_int8 == nullptr) GTEST_SKIP() << "codes are no integers";
+  const PackedRows rows(c, 40, 64);
+  const std::vector<float> start = random_floats(2 * 64, 15);
+  for (const float weight : {0.0f, 1e-44f, 1e-36f}) {
+    const std::vector<float> weights(2 * 40, weight);
+    const std::vector<float> sums = int8_sums_of(c.kernels(), rows, 40, weights, 40, start);
+    for (std::size_t j = 0; j < sums.size(); ++j) ASSERT_NEAR(sums[j], start[j], 1e-25f);
+  }
+}
+
 TEST_P(KvConformance, NothingIsWrittenBeyondTheRows) {
   const PackedRows rows(c, 33, 64);
   const std::vector<float> queries = random_floats(3 * 64, 7);
@@ -256,7 +371,7 @@ TEST_P(KvConformance, GroupedQueriesAreThoseOneByOne) {
   }
 }
 
-TEST_P(KvConformance, RowsMayBeDividedAnywhere) {
+TEST_P(KvConformance, RowsMayBeDividedBetweenPanels) {
   constexpr int kRows = 200;
   for (const int d : {64, 80}) {
     const PackedRows rows(c, kRows, d);
@@ -267,7 +382,7 @@ TEST_P(KvConformance, RowsMayBeDividedAnywhere) {
     c.kernels().score(rows.data(), kRows, d, queries.data(), 3, whole_scores.data(), kRows);
     std::vector<float> used = weights;
     c.kernels().accumulate(rows.data(), kRows, d, used.data(), kRows, 3, whole_sums.data());
-    for (const int step : {1, 16, 37, 64, 112}) {
+    for (const int step : {32, 64, 96}) {
       std::vector<float> scores(3 * kRows);
       std::vector<float> sums(size(3 * d), 0.0f);
       used = weights;

@@ -100,27 +100,30 @@ class Guarded {
   std::vector<std::uint8_t> bytes_;
 };
 
-/// n packed rows of mixed distributions, and what they decode to.
+/// n packed rows of mixed distributions in panels, and what they decode to.
 struct PackedRows {
   PackedRows(const KvCase& c, int n_rows, int dim) : n(n_rows), d(dim) {
     const std::size_t row_bytes = c.row_bytes(d);
-    bytes.resize(1 + static_cast<std::size_t>(n) * row_bytes);
+    const int panels = (n + kKvPanelRows - 1) / kKvPanelRows;
+    // What no row was put in holds what is worst to read as a number.
+    bytes.assign(1 + static_cast<std::size_t>(panels * kKvPanelRows) * row_bytes, 0xff);
     for (int i = 0; i < n; ++i) {
       const Distribution distribution = kDistributions[static_cast<std::size_t>(i) % 5];
       const std::vector<float> row = random_row(distribution, d, static_cast<std::uint64_t>(i));
-      EXPECT_TRUE(
-          c.scalar().encode(row.data(), d, data() + static_cast<std::size_t>(i) * row_bytes));
+      packed.emplace_back(row_bytes);
+      EXPECT_TRUE(c.scalar().encode(row.data(), d, packed.back().data()));
+      c.scalar().put(packed.back().data(), d, i, bytes.data() + 1);
       decoded.emplace_back(static_cast<std::size_t>(d));
-      c.scalar().decode(data() + static_cast<std::size_t>(i) * row_bytes, d, decoded.back().data());
+      c.scalar().decode(packed.back().data(), d, decoded.back().data());
     }
   }
-  std::uint8_t* data() { return bytes.data() + 1; }  // misaligned
-  const std::uint8_t* data() const { return bytes.data() + 1; }
+  const std::uint8_t* data() const { return bytes.data() + 1; }  // misaligned
 
   int n;
   int d;
-  std::vector<std::uint8_t> bytes;
-  std::vector<std::vector<float>> decoded;  // [n][d]
+  std::vector<std::uint8_t> bytes;                // panels
+  std::vector<std::vector<std::uint8_t>> packed;  // [n][row_bytes]
+  std::vector<std::vector<float>> decoded;        // [n][d]
 };
 
 inline std::vector<float> random_floats(std::size_t n, std::uint64_t seed) {

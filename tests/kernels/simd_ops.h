@@ -63,7 +63,6 @@ struct SimdOps {
     put_bits(out, S::zero(), 0);
     put_bits(out, S::set1(in.f[0][3]), 1);
     put_i32(out, S::set1_i32(in.i[0][5]), 2);
-    S::store_u8(out.bytes + 192, S::set1_u8(in.bytes[7]));
   }
   static void copies(In in, Out out) {
     const float* unaligned = reinterpret_cast<const float*>(in.bytes + 3);
@@ -83,13 +82,6 @@ struct SimdOps {
   }
   static void half(In in, Out out) {
     for (int n = 0; n < 16; ++n) out.f[n] = S::half(static_cast<uint16_t>(in.i[0][n]));
-  }
-  static void load_half_pair(In in, Out out) {
-    F first;
-    F second;
-    S::load_half_pair(in.bytes + 3, first, second);
-    S::store(out.f, first);
-    S::store(out.f + 16, second);
   }
   static void to_half(In in, Out out) {
     for (int n = 0; n < 16; ++n) {
@@ -123,25 +115,6 @@ struct SimdOps {
     S::transpose(rows);
     for (int n = 0; n < 16; ++n) put_i32(out, rows[n], n);
   }
-  static void split_pairs(In in, Out out) {
-    F even = f(in, 0);
-    F odd = f(in, 1);
-    S::split_pairs(even, odd);
-    put_bits(out, even, 0);
-    put_bits(out, odd, 1);
-    S::join_pairs(even, odd);
-    put_bits(out, even, 2);
-    put_bits(out, odd, 3);
-    even = f(in, 2);
-    S::join_pairs(even, odd);
-    put_bits(out, even, 4);
-    put_bits(out, odd, 5);
-  }
-  static void transpose_quads(In in, Out out) {
-    I rows[4] = {i(in, 0), i(in, 1), i(in, 2), i(in, 3)};
-    S::transpose_quads(rows);
-    for (int n = 0; n < 4; ++n) put_i32(out, rows[n], n);
-  }
   static void swap_lanes(In in, Out out) {
     put_bits(out, S::template swap_lanes<1>(f(in, 0)), 0);
     put_bits(out, S::template swap_lanes<2>(f(in, 0)), 1);
@@ -171,22 +144,6 @@ struct SimdOps {
     put_i32(out, S::template unpack<7>(in.bytes + 11), 6);
     put_i32(out, S::template unpack<8>(in.bytes + 13), 7);
   }
-  static void lookup_codes(In in, Out out) {
-    float table[16];
-    S::store(table, f(in, 1));
-    put_bits(out, S::template lookup_codes<4>(S::load(table), in.bytes + 5), 0);
-    for (int n = 8; n < 16; ++n) table[n] = table[n - 8];
-    put_bits(out, S::template lookup_codes<3>(S::load(table), in.bytes + 3), 1);
-    for (int n = 4; n < 16; ++n) table[n] = table[n - 4];
-    put_bits(out, S::template lookup_codes<2>(S::load(table), in.bytes + 2), 2);
-  }
-  static void lookup_split(In in, Out out) {
-    F even;
-    F odd;
-    S::lookup_split(f(in, 1), in.bytes + 5, even, odd);
-    put_bits(out, even, 0);
-    put_bits(out, odd, 1);
-  }
   static void load_i8(In in, Out out) {
     put_i32(out, S::load_i8(reinterpret_cast<const int8_t*>(in.bytes + 1)));
   }
@@ -204,9 +161,18 @@ struct SimdOps {
     put_i32(out, S::template load_bytes<63>(in.bytes + 1), 7);
     put_i32(out, S::template load_bytes<64>(in.bytes + 1), 8);
   }
-  static void load_pieces(In in, Out out) {
-    put_i32(out, S::template load_pieces<16>(in.bytes + 1, 50), 0);
-    put_i32(out, S::template load_pieces<32>(in.bytes + 1, 101), 1);
+  static void load_u16(In in, Out out) { put_i32(out, S::load_u16(in.bytes + 3)); }
+  static void shift_i32(In in, Out out) {
+    put_i32(out, S::template shift_i32<4>(i(in, 0)), 0);
+    put_i32(out, S::template shift_i32<15>(i(in, 1)), 1);
+    put_i32(out, S::template shift_i32<-12>(i(in, 2)), 2);
+    put_i32(out, S::template shift_i32<-31>(i(in, 3)), 3);
+  }
+  static void and_i32(In in, Out out) { put_i32(out, S::and_i32(i(in, 0), i(in, 1))); }
+  static void transpose_bytes(In in, Out out) {
+    I rows[4] = {i(in, 0), i(in, 1), i(in, 2), i(in, 3)};
+    S::transpose_bytes(rows);
+    for (int n = 0; n < 4; ++n) put_i32(out, rows[n], n);
   }
   static void byte_bits(In in, Out out) {
     put_i32(out, S::template byte_bits<0, 8, 0>(i(in, 0)), 0);
@@ -243,37 +209,36 @@ struct SimdOps {
     for (int n = 0; n < 12; ++n) sum += in.x[n];
     I acc = S::dot_start(sum);
     for (int n = 0; n < 3; ++n) {
-      const auto weights = S::dot_weights(reinterpret_cast<const int8_t*>(in.bytes + 64 * n));
+      const auto weights = S::dot_weights(S::template load_bytes<64>(in.bytes + 64 * n));
       acc = S::dot4(acc, weights, in.x + 4 * n);
+    }
+    put_i32(out, acc);
+  }
+  /// Signed weights times bytes in [0, 127].
+  static void dot4_mixed(In in, Out out) {
+    uint8_t x[12];
+    for (int n = 0; n < 12; ++n) x[n] = static_cast<uint8_t>(in.x[n] & 0x7f);
+    I acc = S::set1_i32(0);
+    for (int n = 0; n < 3; ++n) {
+      acc = S::dot4_mixed(acc, S::template load_bytes<64>(in.bytes + 64 * n), x + 4 * n);
     }
     put_i32(out, acc);
   }
   /// Weights in [0, 127], promised not to be negative.
   static void dot4_unsigned(In in, Out out) {
-    int8_t weights[192];
-    for (int n = 0; n < 192; ++n) weights[n] = static_cast<int8_t>(in.bytes[n] & 0x7f);
+    uint8_t weights[192];
+    for (int n = 0; n < 192; ++n) weights[n] = in.bytes[n] & 0x7f;
     int32_t sum = 0;
     for (int n = 0; n < 12; ++n) sum += in.x[n];
     I acc = S::template dot_start<false>(sum);
     for (int n = 0; n < 3; ++n) {
-      const auto four = S::template dot_weights<false>(weights + 64 * n);
+      const auto four =
+          S::template dot_weights<false>(S::template load_bytes<64>(weights + 64 * n));
       acc = S::template dot4<false>(acc, four, in.x + 4 * n);
     }
     put_i32(out, acc);
   }
 
-  static void and_u8(In in, Out out) { S::store_u8(out.bytes, S::and_u8(u(in, 0), u(in, 1))); }
-  static void or_u8(In in, Out out) { S::store_u8(out.bytes, S::or_u8(u(in, 0), u(in, 1))); }
-  static void sub_u8(In in, Out out) { S::store_u8(out.bytes, S::sub_u8(u(in, 0), u(in, 1))); }
-  static void shifts_u8(In in, Out out) {
-    S::store_u8(out.bytes, S::template shift_right_u8<1>(u(in, 0)));
-    S::store_u8(out.bytes + 16, S::template shift_right_u8<4>(u(in, 0)));
-    S::store_u8(out.bytes + 32, S::template shift_right_u8<7>(u(in, 0)));
-    S::store_u8(out.bytes + 48, S::template shift_left_u8<1>(u(in, 0)));
-    S::store_u8(out.bytes + 64, S::template shift_left_u8<4>(u(in, 0)));
-    S::store_u8(out.bytes + 80, S::template shift_left_u8<7>(u(in, 0)));
-    S::store_u8(out.bytes + 96, S::template shift_right_u8<0>(u(in, 0)));
-  }
   static void lookup_u8(In in, Out out) {
     S::store_u8(out.bytes, S::lookup_u8(u(in, 1), u(in, 0)));
   }
@@ -287,7 +252,6 @@ struct SimdOps {
       {"store_half", SimdDomain::kNoNan, store_half},
       {"store_bfloat", SimdDomain::kNoNan, store_bfloat},
       {"half", SimdDomain::kAny, half},
-      {"load_half_pair", SimdDomain::kAny, load_half_pair},
       {"to_half", SimdDomain::kNoNan, to_half},
       {"add", SimdDomain::kAny, add},
       {"sub", SimdDomain::kAny, sub},
@@ -302,8 +266,6 @@ struct SimdOps {
       {"reduce_max", SimdDomain::kAny, reduce_max},
       {"transpose", SimdDomain::kAny, transpose},
       {"transpose_i32", SimdDomain::kAny, transpose_i32},
-      {"split_pairs", SimdDomain::kAny, split_pairs},
-      {"transpose_quads", SimdDomain::kAny, transpose_quads},
       {"swap_lanes", SimdDomain::kAny, swap_lanes},
       {"add_i32", SimdDomain::kScalable, add_i32},
       {"or_i32", SimdDomain::kAny, or_i32},
@@ -314,12 +276,13 @@ struct SimdOps {
       {"count_greater", SimdDomain::kScalable, count_greater},
       {"lookup", SimdDomain::kIndices, lookup},
       {"unpack", SimdDomain::kAny, unpack},
-      {"lookup_codes", SimdDomain::kAny, lookup_codes},
-      {"lookup_split", SimdDomain::kAny, lookup_split},
       {"load_i8", SimdDomain::kAny, load_i8},
       {"store_i8", SimdDomain::kAny, store_i8},
       {"load_bytes", SimdDomain::kAny, load_bytes},
-      {"load_pieces", SimdDomain::kAny, load_pieces},
+      {"load_u16", SimdDomain::kAny, load_u16},
+      {"shift_i32", SimdDomain::kAny, shift_i32},
+      {"and_i32", SimdDomain::kAny, and_i32},
+      {"transpose_bytes", SimdDomain::kAny, transpose_bytes},
       {"byte_bits", SimdDomain::kAny, byte_bits},
       {"bits_to_bytes", SimdDomain::kAny, bits_to_bytes},
       {"sub_bytes", SimdDomain::kAny, sub_bytes},
@@ -327,11 +290,8 @@ struct SimdOps {
       {"signed_byte", SimdDomain::kAny, signed_byte},
       {"half_of", SimdDomain::kAny, half_of},
       {"dot4", SimdDomain::kDotProducts, dot4},
+      {"dot4_mixed", SimdDomain::kDotProducts, dot4_mixed},
       {"dot4_unsigned", SimdDomain::kDotProducts, dot4_unsigned},
-      {"and_u8", SimdDomain::kAny, and_u8},
-      {"or_u8", SimdDomain::kAny, or_u8},
-      {"sub_u8", SimdDomain::kAny, sub_u8},
-      {"shifts_u8", SimdDomain::kAny, shifts_u8},
       {"lookup_u8", SimdDomain::kIndices, lookup_u8},
   };
   static constexpr SimdOpList list() { return {kList, sizeof kList / sizeof kList[0]}; }

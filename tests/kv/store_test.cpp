@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kv/cache.h"
+#include "support/through_codes.h"
 
 namespace quant::test {
 namespace {
@@ -58,13 +59,15 @@ class Feeder {
 };
 
 /// Expects that the visits of a range come in ascending order, cover it, and find their rows.
-template <class For, class Decode>
-void expect_rows(const For& for_range, PositionRange range, int head, const Decode& decode) {
+template <class For, class Decode, class Expected>
+void expect_rows(const For& for_range, PositionRange range, int head, const Decode& decode,
+                 const Expected& expected) {
   std::int64_t next = range.begin;
   for_range(head, range, [&](std::int64_t p, int n, const auto* rows) {
     EXPECT_EQ(p, next);
     for (int i = 0; i < n; ++i) {
-      ASSERT_EQ(decode(rows, i), row_of(head, p + i)) << "head " << head << ", position " << p + i;
+      ASSERT_EQ(decode(rows, i), expected(head, p + i))
+          << "head " << head << ", position " << p + i;
     }
     next = p + n;
   });
@@ -72,16 +75,22 @@ void expect_rows(const For& for_range, PositionRange range, int head, const Deco
 }
 
 void expect_packed(const KvStore& store, PositionRange range) {
+  const KvKernels& kernels = kernels_of(store.side().type);
   const std::size_t row_bytes = kv_format_info(store.side().type).row_bytes(kDim);
+  // Visits begin at a panel.
+  range.begin = range.begin / kKvPanelRows * kKvPanelRows;
   for (int head = 0; head < kHeads; ++head) {
-    expect_rows([&](int h, PositionRange r, const auto& visit) { store.for_packed(h, r, visit); },
-                range, head,
-                [&](const std::uint8_t* rows, int i) {
-                  std::vector<float> row(kDim);
-                  kernels_of(store.side().type)
-                      .decode(rows + static_cast<std::size_t>(i) * row_bytes, kDim, row.data());
-                  return row;
-                });
+    expect_rows(
+        [&](int h, PositionRange r, const auto& visit) { store.for_packed(h, r, visit); }, range,
+        head,
+        [&](const std::uint8_t* panels, int i) {
+          std::vector<std::uint8_t> packed(row_bytes);
+          std::vector<float> row(kDim);
+          kernels.take(panels, kDim, i, packed.data());
+          kernels.decode(packed.data(), kDim, row.data());
+          return row;
+        },
+        [&](int h, std::int64_t p) { return through_codes(store.side().type, row_of(h, p)); });
   }
 }
 
@@ -92,20 +101,20 @@ std::vector<float> exact_row(const float* rows, int i) {
 void expect_window(const KvStore& store, PositionRange range) {
   for (int head = 0; head < kHeads; ++head) {
     expect_rows([&](int h, PositionRange r, const auto& visit) { store.for_window(h, r, visit); },
-                range, head, exact_row);
+                range, head, exact_row, [](int h, std::int64_t p) { return row_of(h, p); });
   }
 }
 
 void expect_sink(const KvStore& store, PositionRange range) {
   for (int head = 0; head < kHeads; ++head) {
     expect_rows([&](int h, PositionRange r, const auto& visit) { store.for_sink(h, r, visit); },
-                range, head, exact_row);
+                range, head, exact_row, [](int h, std::int64_t p) { return row_of(h, p); });
   }
 }
 
 TEST(KvStore, GrowthInStepsKeepsAllRows) {
-  for (const KvType type : {KvType::kFp32, KvType::kFp16, KvType::kBf16}) {
-    Feeder feeder({type, 0, 0}, 0, 64);
+  for (const KvFormatInfo& format : kv_formats()) {
+    Feeder feeder({format.type, 0, 0}, 0, 64);
     for (const std::int64_t n : {1, 15, 1, 40, 64, 64, 3}) {
       feeder.append(n);
       expect_packed(feeder.store, {0, feeder.position});
@@ -156,8 +165,9 @@ TEST(KvStore, Fp32NeedsNoSecondCopy) {
 
 TEST(KvStore, WindowsAreNoLongerThanTheContext) {
   KvStore store({KvType::kTurboKv4b, 1 << 30, 1 << 30}, kHeads, kDim, 0, 8);
-  store.reserve(16);
-  EXPECT_LE(store.allocated_bytes(), std::size_t{kHeads * kDim * 16 * 3 * sizeof(float)});
+  store.reserve(kKvPanelRows);
+  EXPECT_LE(store.allocated_bytes(),
+            std::size_t{kHeads * kDim * kKvPanelRows * 3 * sizeof(float)});
 }
 
 TEST(KvStore, RefusesWhatIsNotFinite) {

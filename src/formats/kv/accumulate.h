@@ -14,13 +14,17 @@ struct KvAccumulate {
   /// Up to so many queries, unpacking again for each block of them is cheaper than a panel.
   static constexpr int kDirectQueries = 2 * S::kBlockRows;
 
+  static constexpr bool kInPanels = requires { Format::kBits; };
+
   /// acc[h][j] += Σ_i weights[h][i]·decode(row i)[j] for j in [0, d); see kv_format.h.
   static void run(const uint8_t* packed, int n, int d, float* weights, size_t weights_stride,
                   int n_queries, float* acc) {
     const Rows rows{packed, Format::row_bytes(d), n, d, weights, weights_stride, n_queries};
-    if (n_queries <= kDirectQueries) {
-      all_columns<Direct>(rows, weights, acc);
-      return;
+    if constexpr (!kInPanels) {
+      if (n_queries <= kDirectQueries) {
+        all_columns<Direct>(rows, weights, acc);
+        return;
+      }
     }
     for (int i = 0; i < n; i += kPanelRows) {
       Rows some = rows;
@@ -33,7 +37,7 @@ struct KvAccumulate {
 
  private:
   struct Rows {
-    const uint8_t* packed;  // [n][row_bytes]
+    const uint8_t* packed;  // panels of rows, from a first row on
     size_t row_bytes;
     int n;
     int d;
@@ -44,35 +48,22 @@ struct KvAccumulate {
     const uint8_t* at(int r) const { return packed + static_cast<size_t>(r) * row_bytes; }
   };
 
-  /// Values of a row in columns [j, j + 16·C), straight from its codes. Where a format can unpack
-  /// the even and the odd ones of 32 values more cheaply, sums are kept in that order.
+  /// Values of a row in columns [j, j + 16·C), straight from its codes.
   struct Direct {
     const Rows* rows;
     int j;
-    template <int C>
-    static constexpr bool kSplit = C % 2 == 0 && requires(F v) {
-      Format::split32(nullptr, 0, v, v);
-    };
 
     template <int C>
     inline __attribute__((always_inline)) void load(int r, F (&v)[C]) const {
       const uint8_t* row = rows->at(r);
       if (j == 0 && r % 16 == 0) prefetch_ahead_of(row, 16, rows->row_bytes);
 #pragma GCC unroll 4
-      for (int c = 0; c < C; ++c) {
-        if constexpr (kSplit<C>) {
-          if (c % 2 == 0) Format::split32(row, j + 16 * c, v[c], v[c + 1]);
-        } else {
-          v[c] = Format::values16(row, rows->d, j + 16 * c);
-        }
-      }
+      for (int c = 0; c < C; ++c) v[c] = Format::values16(row, rows->d, j + 16 * c);
     }
   };
-  /// The same from a panel [rows][C][16].
+  /// The same from a panel of floats [rows][C][16].
   struct Panel {
     const float* values;
-    template <int C>
-    static constexpr bool kSplit = false;
 
     template <int C>
     inline __attribute__((always_inline)) void load(int r, F (&v)[C]) const {
@@ -82,28 +73,17 @@ struct KvAccumulate {
   };
 
   static void multiply_by_gains(const Rows& rows, float* weights) {
-    alignas(64) float gains[kPanelRows];
-    for (int i = 0; i < rows.n; i += kPanelRows) {
-      const int count = rows.n - i < kPanelRows ? rows.n - i : kPanelRows;
-      load_gains(rows, i, count, gains);
+    for (int i = 0; i < rows.n; i += 16) {
+      const F gains =
+          KvPanel<S, Format>::scale(KvPanel<S, Format>::rows_at(rows.packed, rows.d, i), 0);
+      alignas(64) float gain[16];
+      S::store(gain, gains);
       for (int h = 0; h < rows.n_queries; ++h) {
         float* w = weights + static_cast<size_t>(h) * rows.weights_stride + i;
-        int r = 0;
-        for (; r + 16 <= count; r += 16)
-          S::store(w + r, S::mul(S::load(w + r), S::load(gains + r)));
-        for (; r < count; ++r) w[r] *= gains[r];
-      }
-    }
-  }
-  static void load_gains(const Rows& rows, int i, int count, float* gains) {
-    for (int r = 0; r < count; r += 16) {
-      // Sixteen at a time read 16 bytes of each row.
-      if (static_cast<size_t>(rows.n - i - r) * rows.row_bytes >= 15 * rows.row_bytes + 16) {
-        const uint8_t* first = Format::gain(rows.at(i + r));
-        S::store(gains + r, KvTileSteps<S>::load_halves(first, rows.row_bytes));
-      } else {
-        for (int k = r; k < count && k < r + 16; ++k) {
-          gains[k] = KvRow<S>::get_half(Format::gain(rows.at(i + k)));
+        if (rows.n - i >= 16) {
+          S::store(w, S::mul(S::load(w), gains));
+        } else {
+          for (int r = 0; r < rows.n - i; ++r) w[r] *= gain[r];
         }
       }
     }
@@ -129,18 +109,33 @@ struct KvAccumulate {
   template <int C>
   static void columns(const Rows& rows, Panel values, int j, float* acc) {
     alignas(64) float panel[kPanelRows * C * 16];
-    unpack<C>(rows.packed, rows.row_bytes, rows.n, rows.d, j, panel);
+    unpack<C>(rows, j, panel);
     values.values = panel;
     blocks<C>(rows, values, acc);
   }
 
   /// panel[r][c] = values [j + 16·c, j + 16·c + 16) of row r.
   template <int C>
-  static void unpack(const uint8_t* row, size_t row_bytes, int n, int d, int j, float* panel) {
-    for (int r = 0; r < n; ++r, row += row_bytes, panel += 16 * C) {
-      if (j == 0 && r % 16 == 0) prefetch_ahead_of(row, 16, row_bytes);
+  static void unpack(const Rows& rows, int j, float* panel) {
+    if constexpr (kInPanels) {
+      for (int r = 0; r < rows.n; r += 16) {
+        const auto sixteen = KvPanel<S, Format>::rows_at(rows.packed, rows.d, r);
+        if (j == 0) prefetch_ahead_of(rows.at(r), 16, rows.row_bytes);
+        for (int c = 0; c < C; ++c) {
+          F values[16];
+          KvTileSteps<S, Format>::values16(sixteen, j + 16 * c, values);
+          S::transpose(values);
+          for (int i = 0; i < 16; ++i) S::store(panel + ((r + i) * C + c) * 16, values[i]);
+        }
+      }
+    } else {
+      const Direct direct{&rows, j};
+      for (int r = 0; r < rows.n; ++r) {
+        F values[C];
+        direct.load(r, values);
 #pragma GCC unroll 4
-      for (int c = 0; c < C; ++c) S::store(panel + 16 * c, Format::values16(row, d, j + 16 * c));
+        for (int c = 0; c < C; ++c) S::store(panel + (r * C + c) * 16, values[c]);
+      }
     }
   }
 
@@ -162,7 +157,6 @@ struct KvAccumulate {
     if constexpr (R > 1) {
       if (m < R) return block<R - 1, C>(m, first, rows, values, acc);
     }
-    constexpr bool kSplit = Values::template kSplit<C>;
     float* out = acc + static_cast<size_t>(first) * static_cast<size_t>(rows.d);
     const float* weights = rows.weights + static_cast<size_t>(first) * rows.weights_stride;
     F sum[R][C];
@@ -170,13 +164,10 @@ struct KvAccumulate {
     for (int h = 0; h < R; ++h) {
 #pragma GCC unroll 4
       for (int c = 0; c < C; ++c) sum[h][c] = S::load(out + h * rows.d + 16 * c);
-      if constexpr (kSplit) {
-        for (int c = 0; c < C; c += 2) S::split_pairs(sum[h][c], sum[h][c + 1]);
-      }
     }
     for (int r = 0; r < rows.n; ++r) {
       F v[C];
-      values.template load<C>(r, v);
+      values.load(r, v);
 #pragma GCC unroll 8
       for (int h = 0; h < R; ++h) {
         const F w =
@@ -187,9 +178,6 @@ struct KvAccumulate {
     }
 #pragma GCC unroll 8
     for (int h = 0; h < R; ++h) {
-      if constexpr (kSplit) {
-        for (int c = 0; c < C; c += 2) S::join_pairs(sum[h][c], sum[h][c + 1]);
-      }
 #pragma GCC unroll 4
       for (int c = 0; c < C; ++c) S::store(out + h * rows.d + 16 * c, sum[h][c]);
     }

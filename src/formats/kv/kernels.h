@@ -2,6 +2,7 @@
 #pragma once
 
 #include "formats/kv/accumulate.h"
+#include "formats/kv/accumulate_int8.h"
 #include "formats/kv/all.h"
 #include "formats/kv/score_int8.h"
 #include "simd/panel.h"
@@ -11,7 +12,7 @@ namespace quant {
 template <class S, class Format>
 struct KvFunctions {
   static constexpr bool kHasGain = requires(const uint8_t* row) { Format::gain(row); };
-  static constexpr bool kHasInt8 = requires { Format::kInt8Unit; };
+  static constexpr bool kInPanels = requires { Format::kBits; };
 
   static void decode(const uint8_t* row, int d, float* out) {
     for (int j = 0; j < d; j += 16) {
@@ -32,15 +33,30 @@ struct KvFunctions {
     if constexpr (requires { Format::unrotate(acc, d); }) Format::unrotate(acc, d);
   }
 
-  static void score(const uint8_t* rows, int n, int d, const float* queries, int n_queries,
+  static void put(const uint8_t* row, int d, int64_t slot, uint8_t* panels) {
+    if constexpr (kInPanels) {
+      KvPanel<S, Format>::put(row, d, slot, panels);
+    } else {
+      memcpy(panels + static_cast<size_t>(slot) * Format::row_bytes(d), row, Format::row_bytes(d));
+    }
+  }
+  static void take(const uint8_t* panels, int d, int64_t slot, uint8_t* row) {
+    if constexpr (kInPanels) {
+      KvPanel<S, Format>::take(panels, d, slot, row);
+    } else {
+      memcpy(row, panels + static_cast<size_t>(slot) * Format::row_bytes(d), Format::row_bytes(d));
+    }
+  }
+
+  static void score(const uint8_t* panels, int n, int d, const float* queries, int n_queries,
                     float* scores, size_t scores_stride) {
     alignas(64) float tile[kKvMaxHeadDim * 16];  // [d][16], lane = position
     const size_t query_stride = static_cast<size_t>(d);
     for (int i = 0; i < n; i += 16) {
-      const uint8_t* first = rows + static_cast<size_t>(i) * Format::row_bytes(d);
       const int lanes = n - i < 16 ? n - i : 16;
-      prefetch_ahead_of(first, 16, Format::row_bytes(d));
-      fill_tile(first, lanes, d, tile);
+      prefetch_ahead_of(panels + static_cast<size_t>(i) * Format::row_bytes(d), 16,
+                        Format::row_bytes(d));
+      fill_tile(panels, i, lanes, d, tile);
       if (lanes == 16) {
         panel_product<S, false>(queries, query_stride, n_queries, d, tile, 16, scores + i,
                                 scores_stride);
@@ -54,39 +70,39 @@ struct KvFunctions {
         }
       }
       if constexpr (kHasGain)
-        multiply_by_gains(first, lanes, d, n_queries, scores + i, scores_stride);
+        multiply_by_gains(panels, i, lanes, d, n_queries, scores + i, scores_stride);
     }
   }
 
  private:
-  /// tile[j][r] = coordinate j of row r; lanes beyond the rows repeat the last one.
-  static void fill_tile(const uint8_t* rows, int lanes, int d, float* tile) {
-    const size_t row_bytes = Format::row_bytes(d);
+  /// tile[j][r] = coordinate j of row i + r; lanes beyond the rows may hold anything.
+  static void fill_tile(const uint8_t* panels, int i, int lanes, int d, float* tile) {
     for (int j = 0; j < d; j += 16) {
       typename S::F32x16 block[16];
-      for (int r = 0; r < 16; ++r) {
-        const size_t row = static_cast<size_t>(r < lanes ? r : lanes - 1);
-        block[r] = Format::values16(rows + row * row_bytes, d, j);
+      if constexpr (kInPanels) {
+        KvTileSteps<S, Format>::values16(KvPanel<S, Format>::rows_at(panels, d, i), j, block);
+      } else {
+        for (int r = 0; r < 16; ++r) {
+          const auto row = static_cast<size_t>(i + (r < lanes ? r : lanes - 1));
+          block[r] = Format::values16(panels + row * Format::row_bytes(d), d, j);
+        }
+        S::transpose(block);
       }
-      S::transpose(block);
       for (int r = 0; r < 16; ++r) S::store(tile + (j + r) * 16, block[r]);
     }
   }
 
-  static void multiply_by_gains(const uint8_t* rows, int lanes, int d, int n_queries, float* scores,
-                                size_t scores_stride) {
-    float gains[16];
-    for (int r = 0; r < 16; ++r) {
-      const int row = r < lanes ? r : lanes - 1;
-      gains[r] =
-          KvRow<S>::get_half(Format::gain(rows + static_cast<size_t>(row) * Format::row_bytes(d)));
-    }
+  static void multiply_by_gains(const uint8_t* panels, int i, int lanes, int d, int n_queries,
+                                float* scores, size_t scores_stride) {
+    const auto gains = KvPanel<S, Format>::scale(KvPanel<S, Format>::rows_at(panels, d, i), 0);
+    alignas(64) float gain[16];
+    S::store(gain, gains);
     for (int h = 0; h < n_queries; ++h) {
       float* out = scores + static_cast<size_t>(h) * scores_stride;
       if (lanes == 16) {
-        S::store(out, S::mul(S::load(out), S::load(gains)));
+        S::store(out, S::mul(S::load(out), gains));
       } else {
-        for (int r = 0; r < lanes; ++r) out[r] *= gains[r];
+        for (int r = 0; r < lanes; ++r) out[r] *= gain[r];
       }
     }
   }
@@ -97,15 +113,19 @@ constexpr KvKernels kv_kernels_of() {
   using Functions = KvFunctions<S, Format>;
   KvKernels kernels{.encode = Format::encode,
                     .decode = Functions::decode,
+                    .put = Functions::put,
+                    .take = Functions::take,
                     .prepare_query = Functions::prepare_query,
                     .score = Functions::score,
                     .prepare_query_int8 = nullptr,
                     .score_int8 = nullptr,
                     .accumulate = KvAccumulate<S, Format>::run,
+                    .accumulate_int8 = nullptr,
                     .finish_value = Functions::finish_value};
-  if constexpr (Functions::kHasInt8) {
+  if constexpr (Functions::kInPanels) {
     kernels.prepare_query_int8 = KvScoreInt8<S, Format>::prepare;
     kernels.score_int8 = KvScoreInt8<S, Format>::score;
+    kernels.accumulate_int8 = KvAccumulateInt8<S, Format>::run;
   }
   return kernels;
 }

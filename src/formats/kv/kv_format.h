@@ -6,20 +6,28 @@
 //   row_bytes(d): bytes of a row;
 //   encode(row, d, out): see below;
 //   values16(row, d, j): values j to j + 15, j a multiple of 16, in the basis of the codes;
-//   gain(row), where all values of a row have a common fp16 factor: its address; values16 is
-//   without it;
-//   split32(row, j, even, odd), where that is cheaper: values j, j + 2, … and j + 1, j + 3, … of
-//   j to j + 31;
+//   kHasGain and gain(row), where all values of a row have a common fp16 factor: its address;
+//   values16 is without it;
 //   rotate(x, d), unrotate(x, d), where that basis is not the row's own: there and back, in place;
-//   what kv/score_int8.h asks for, where the codes are integers.
+// and, where the codes are integers,
+//   kBits, kHeader, block(d): what kv/panel.h asks for;
+//   int8, zero, value: what kv/tile.h asks for;
+//   kInt8Signed: whether int8 gives [-127, 127] rather than [0, 127];
+//   kInt8Unit: what an int8 code of 1 stands for under a scale of 1.
 // kv/kernels.h derives the functions below from those. A row is one position of one KV head; d is
-// its head_dim, a multiple of 16 from 16 to 512. Rows of a head are contiguous, row_bytes(d) apart.
+// its head_dim, a multiple of 16 from 16 to 512.
+//
+// Rows of a head lie in panels of kKvPanelRows. A panel of plain rows is those rows, row_bytes(d)
+// apart; one of integer codes is as kv/panel.h says. Functions on many rows begin at a panel.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 namespace quant {
+
+inline constexpr int kKvMaxHeadDim = 512;
+inline constexpr int kKvPanelRows = 32;
 
 /// Queries in integers, in the basis and order of a format's codes. A block is what shares a scale
 /// in the format; arrays have room for d / 16 of them a query.
@@ -36,23 +44,32 @@ struct KvKernels {
   bool (*encode)(const float* row, int d, std::uint8_t* out);
   /// Unpacks to [d] in the row's own basis.
   void (*decode)(const std::uint8_t* row, int d, float* out);
+  /// Stores a packed row as row `slot` of contiguous panels, and reads it back.
+  void (*put)(const std::uint8_t* row, int d, std::int64_t slot, std::uint8_t* panels);
+  void (*take)(const std::uint8_t* panels, int d, std::int64_t slot, std::uint8_t* row);
   /// Takes a query [d] into the basis of the codes. In and out may be the same.
   void (*prepare_query)(const float* query, int d, float* out);
   /// scores[h·scores_stride + i] = Σ_j decode(row i)[j]·queries[h·d + j] in the codes' basis, for n
   /// rows and n_queries prepared queries; each row is decoded once for all of them. The sum over j
   /// ascends with one fma a step, so a score depends on nothing but its row and its query.
-  void (*score)(const std::uint8_t* rows, int n, int d, const float* queries, int n_queries,
+  void (*score)(const std::uint8_t* panels, int n, int d, const float* queries, int n_queries,
                 float* scores, std::size_t scores_stride);
   /// Rounds a query [d] to int8 in the basis of the codes: entry `row` of the queries. Null, like
-  /// score_int8, where codes are no integers.
+  /// all *_int8, where codes are no integers.
   void (*prepare_query_int8)(const float* query, int d, int row, const KvInt8Queries& out);
   /// Like score, with sums that are exact integers within a block.
-  void (*score_int8)(const std::uint8_t* rows, int n, int d, const KvInt8Queries& queries,
+  void (*score_int8)(const std::uint8_t* panels, int n, int d, const KvInt8Queries& queries,
                      int n_queries, float* scores, std::size_t scores_stride);
   /// acc[h·d + j] += Σ_i weights[h·weights_stride + i]·decode(row i)[j], in the codes' basis, i
   /// ascending with one fma a step. Multiplies the weights by the rows' gains in place.
-  void (*accumulate)(const std::uint8_t* rows, int n, int d, float* weights,
+  void (*accumulate)(const std::uint8_t* panels, int n, int d, float* weights,
                      std::size_t weights_stride, int n_queries, float* acc);
+  /// The same in integers, for weights that are not negative: weight times scale is rounded to
+  /// about 15 bits of the largest one that a query has among up to 256 rows and in a block. Sums of
+  /// 256 rows are exact, so they do not depend on what else is computed, as long as rows of weight
+  /// 0 are all that is left out. Leaves the weights as they are.
+  void (*accumulate_int8)(const std::uint8_t* panels, int n, int d, const float* weights,
+                          std::size_t weights_stride, int n_queries, float* acc);
   /// Takes an accumulated value [d] back from the basis of the codes, in place.
   void (*finish_value)(float* acc, int d);
 };

@@ -4,7 +4,6 @@
 
 #include "formats/kv/kv_format.h"
 #include "formats/kv/row.h"
-#include "formats/kv/tile.h"
 #include "quant/kv_spec.h"
 
 namespace quant {
@@ -16,7 +15,8 @@ struct KvQ8_0 {
   static constexpr const char* kName = "q8_0";
   static constexpr const char* kSummary = "blocks of 32: fp16 scale, int8 codes";
   static constexpr int kBlock = 32;
-  static constexpr int kBlockBytes = 2 + kBlock;
+  static constexpr int kHeader = 2;
+  static constexpr int kBlockBytes = kHeader + kBlock;
   static constexpr bool supports(int d) { return is_kv_head_dim(d); }
   static constexpr size_t row_bytes(int d) {
     return static_cast<size_t>(d + (d + kBlock - 1) / kBlock * 2);
@@ -27,24 +27,17 @@ struct KvQ8_0 {
   }
   static F values16(const uint8_t* row, int, int j) {
     const uint8_t* block = row + j / kBlock * kBlockBytes;
-    const auto codes = S::load_i8(reinterpret_cast<const int8_t*>(block + 2) + j % kBlock);
-    return S::mul(S::to_float(codes), S::set1(KvRow<S>::get_half(block)));
+    const auto codes = S::load_i8(reinterpret_cast<const int8_t*>(block + kHeader) + j % kBlock);
+    const F scale = S::set1(KvRow<S>::get_half(block));
+    return value(codes, scale, S::zero());
   }
 
+  static constexpr int kBits = 8;
+  static constexpr bool kHasGain = false;
   static constexpr bool kInt8Signed = true;
-  static constexpr bool kInt8Minimum = false;
   static constexpr float kInt8Unit = 1.0f;
-  static constexpr auto kInt8Order = make_kv_code_order<8>();
-  static constexpr int int8_block(int d) { return d < kBlock ? d : kBlock; }
-  static void fill_int8(const uint8_t* rows, int d, KvTile& tile) {
-    using Steps = KvTileSteps<S>;
-    const size_t stride = row_bytes(d);
-    for (int j = 0; j < d; j += 16) {
-      const uint8_t* block = rows + j / kBlock * kBlockBytes;
-      if (j % kBlock == 0) S::store(tile.scale[j / kBlock], Steps::load_halves(block, stride));
-      Steps::template fill<8>(block + 2 + j % kBlock, stride, tile.codes[j / 4]);
-    }
-  }
+  static typename S::I32x16 int8(typename S::I32x16 codes) { return codes; }
+  static F value(typename S::I32x16 code, F scale, F) { return S::mul(S::to_float(code), scale); }
 
   /// One block of n values.
   static bool encode_block(const float* x, int n, uint8_t* out) {
@@ -55,7 +48,7 @@ struct KvQ8_0 {
       // A subnormal scale may have been rounded down by much, hence the clamp.
       F code = S::mul(S::load(x + i), inverse);
       code = S::max(S::min(code, S::set1(127.0f)), S::set1(-127.0f));
-      S::store_i8(reinterpret_cast<int8_t*>(out + 2) + i, S::to_int(code));
+      S::store_i8(reinterpret_cast<int8_t*>(out + kHeader) + i, S::to_int(code));
     }
     return true;
   }

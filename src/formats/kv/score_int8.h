@@ -1,17 +1,10 @@
 // Scores in integers: int8 queries times the int8 codes of sixteen rows at a time, one lane a row.
-//
-// A format with integer codes says
-//   int8_block(d): values that share a scale, at most d;
-//   kInt8Signed: whether codes are in [-127, 127] rather than [0, 127];
-//   kInt8Unit: what a code of 1 stands for under a scale of 1;
-//   kInt8Minimum: whether blocks have a minimum as well;
-//   kInt8Order: which coordinate of sixteen each code of a tile comes from, [16];
-//   fill_int8(rows, d, tile): the tile of sixteen rows; may read 16 bytes beyond the last one.
 #pragma once
 
 #include "formats/kv/kv_format.h"
-#include "formats/kv/row.h"
 #include "formats/kv/tile.h"
+
+#define QUANT_KV_STEP static inline __attribute__((always_inline))
 
 namespace quant {
 
@@ -19,13 +12,14 @@ template <class S, class Format>
 struct KvScoreInt8 {
   using F = typename S::F32x16;
   using I = typename S::I32x16;
+  using Panel = KvPanel<S, Format>;
   static constexpr bool kSigned = Format::kInt8Signed;
 
   static void prepare(const float* query, int d, int row, const KvInt8Queries& out) {
     alignas(64) float x[kKvMaxHeadDim];
     memcpy(x, query, static_cast<size_t>(d) * sizeof(float));
     if constexpr (requires { Format::rotate(x, d); }) Format::rotate(x, d);
-    const int block = Format::int8_block(d);
+    const int block = Panel::block(d);
     const size_t blocks = static_cast<size_t>(row) * static_cast<size_t>(d / 16);
     int8_t* codes = out.codes + static_cast<size_t>(row) * static_cast<size_t>(d);
     for (int j = 0, b = 0; j < d; j += block, ++b) {
@@ -35,20 +29,20 @@ struct KvScoreInt8 {
     }
   }
 
-  static void score(const uint8_t* rows, int n, int d, const KvInt8Queries& queries, int n_queries,
-                    float* scores, size_t scores_stride) {
+  static void score(const uint8_t* panels, int n, int d, const KvInt8Queries& queries,
+                    int n_queries, float* scores, size_t scores_stride) {
     constexpr int C = S::kInt8BlockColumns;
-    KvTile tile[C];
+    const size_t row_bytes = Format::row_bytes(d);
     for (int i = 0; i < n; i += 16 * C) {
       const int lanes = n - i < 16 * C ? n - i : 16 * C;
-      const size_t row_bytes = Format::row_bytes(d);
-      prefetch_ahead_of(rows + static_cast<size_t>(i) * row_bytes, 16 * C, row_bytes);
-      for (int c = 0; 16 * c < lanes; ++c) fill(rows, n, i + 16 * c, d, tile[c]);
-      const Product product{tile, lanes, d, queries, scores + i, scores_stride};
+      prefetch_ahead_of(panels + static_cast<size_t>(i) * row_bytes, 16 * C, row_bytes);
+      const Product product{lanes, d, queries, n_queries, scores + i, scores_stride};
+      Packed packed;
+      for (int c = 0; 16 * c < lanes; ++c) packed.rows[c] = Panel::rows_at(panels, d, i + 16 * c);
       if (lanes > 16 * (C - 1)) {
-        blocks<C>(product, n_queries);
+        columns<C>(product, packed);
       } else {
-        blocks<1>(product, n_queries);
+        columns<1>(product, packed);
       }
     }
   }
@@ -58,7 +52,7 @@ struct KvScoreInt8 {
                             float* total) {
     const float step = KvRow<S>::max_magnitude(x, n) / 127.0f;
     const F inverse = S::set1(step > 0.0f ? 1.0f / step : 0.0f);
-    const auto order = S::load_u8(Format::kInt8Order.coordinate);
+    const auto order = S::load_u8(Panel::kOrder.coordinate);
     I code_sum = S::set1_i32(0);
     F value_sum = S::zero();
     for (int j = 0; j < n; j += 16) {
@@ -78,97 +72,103 @@ struct KvScoreInt8 {
     *total = S::reduce_add(value_sum);
   }
 
-  /// Some tiles times all queries.
+  /// Up to 16·C rows times all queries.
   struct Product {
-    const KvTile* tile;
-    int lanes;  // rows in all tiles
+    int lanes;  // rows
     int d;
     const KvInt8Queries& queries;
+    int n_queries;
     float* scores;
     size_t scores_stride;
   };
+  /// Rows straight from their panels, unpacked at each use.
+  struct Packed {
+    typename Panel::Rows rows[S::kInt8BlockColumns];
 
-  /// The tile of rows [i, i + 16) of n. The last ones are copied, so that reading may run over.
-  static void fill(const uint8_t* rows, int n, int i, int d, KvTile& tile) {
-    constexpr size_t kBeyond = 16;
-    const size_t row_bytes = Format::row_bytes(d);
-    const uint8_t* first = rows + static_cast<size_t>(i) * row_bytes;
-    if (static_cast<size_t>(n - i) * row_bytes >= 16 * row_bytes + kBeyond) {
-      Format::fill_int8(first, d, tile);
+    QUANT_KV_STEP void codes16(const Packed& from, int c, int j, I (&v)[4]) {
+      Panel::codes16(from.rows[c], j, v);
+#pragma GCC unroll 4
+      for (int k = 0; k < 4; ++k) v[k] = Format::int8(v[k]);
+    }
+    QUANT_KV_STEP F scale(const Packed& from, int c, int b) {
+      return Panel::scale(from.rows[c], b);
+    }
+    QUANT_KV_STEP F zero(const Packed& from, int c, int b) {
+      return Format::zero(scale(from, c, b), Panel::minimum(from.rows[c], b));
+    }
+  };
+  /// Rows unpacked once for many queries.
+  struct Tiles {
+    KvTile tile[S::kInt8BlockColumns];
+
+    QUANT_KV_STEP void codes16(const Tiles& from, int c, int j, I (&v)[4]) {
+#pragma GCC unroll 4
+      for (int k = 0; k < 4; ++k) {
+        v[k] = S::load_i32(reinterpret_cast<const int32_t*>(from.tile[c].codes[j / 4 + k]));
+      }
+    }
+    QUANT_KV_STEP F scale(const Tiles& from, int c, int b) {
+      return S::load(from.tile[c].scale[b]);
+    }
+    QUANT_KV_STEP F zero(const Tiles& from, int c, int b) { return S::load(from.tile[c].zero[b]); }
+  };
+
+  template <int C>
+  static void columns(const Product& product, const Packed& packed) {
+    if (product.n_queries <= S::kInt8BlockRows) {
+      multiply<S::kInt8BlockRows, C>(product.n_queries, 0, product, packed);
       return;
     }
-    alignas(64) uint8_t last[16 * Format::row_bytes(kKvMaxHeadDim) + kBeyond];
-    const int count = n - i < 16 ? n - i : 16;
-    memcpy(last, first, static_cast<size_t>(count) * row_bytes);
-    memset(last + static_cast<size_t>(count) * row_bytes, 0,
-           static_cast<size_t>(16 - count) * row_bytes + kBeyond);
-    Format::fill_int8(last, d, tile);
-  }
-
-  /// Divides the queries evenly into blocks that the registers hold.
-  template <int C>
-  static void blocks(const Product& product, int n_queries) {
-    const int count = (n_queries + S::kInt8BlockRows - 1) / S::kInt8BlockRows;
+    Tiles tiles;
+    for (int c = 0; c < C; ++c)
+      KvTileSteps<S, Format>::fill(packed.rows[c], product.d, tiles.tile[c]);
+    // Divides the queries evenly into blocks that the registers hold.
+    const int count = (product.n_queries + S::kInt8BlockRows - 1) / S::kInt8BlockRows;
     for (int b = 0; b < count; ++b) {
-      const int begin = n_queries * b / count;
-      const int end = n_queries * (b + 1) / count;
-      multiply<S::kInt8BlockRows, C>(end - begin, begin, product);
+      const int begin = product.n_queries * b / count;
+      const int end = product.n_queries * (b + 1) / count;
+      multiply<S::kInt8BlockRows, C>(end - begin, begin, product, tiles);
     }
   }
 
   /// m <= R queries from `first` on: finds the kernel of exactly that many.
-  template <int R, int C>
-  static void multiply(int m, int first, const Product& product) {
+  template <int R, int C, class Source>
+  static void multiply(int m, int first, const Product& product, const Source& source) {
     if constexpr (R > 1) {
-      if (m < R) return multiply<R - 1, C>(m, first, product);
+      if (m < R) return multiply<R - 1, C>(m, first, product, source);
     }
     const int d = product.d;
-    const int block = Format::int8_block(d);
-    const int blocks = d / 16;  // of memory; no more than these are used
-    const KvTile* tile = product.tile;
-    const int8_t* codes =
-        product.queries.codes + static_cast<size_t>(first) * static_cast<size_t>(d);
-    const size_t at = static_cast<size_t>(first) * static_cast<size_t>(blocks);
+    const size_t blocks = static_cast<size_t>(d / 16);  // of memory; no more than these are used
+    const size_t at = static_cast<size_t>(first) * blocks;
     F sum[R][C];
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 2
       for (int c = 0; c < C; ++c) sum[r][c] = S::zero();
     }
+    const int block = Panel::block(d);
     for (int j = 0, b = 0; j < d; j += block, ++b) {
       const int end = j + block < d ? j + block : d;
       I acc[R][C];
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {
-        const I start = S::template dot_start<kSigned>(
-            product.queries.sum[at + static_cast<size_t>(r * blocks + b)]);
+        const size_t entry = at + static_cast<size_t>(r) * blocks + static_cast<size_t>(b);
+        const I start = S::template dot_start<kSigned>(product.queries.sum[entry]);
 #pragma GCC unroll 2
         for (int c = 0; c < C; ++c) acc[r][c] = start;
       }
-      for (int k = j; k < end; k += 4) {
-        typename S::DotWeights column[C];
-#pragma GCC unroll 2
-        for (int c = 0; c < C; ++c)
-          column[c] = S::template dot_weights<kSigned>(tile[c].codes[k / 4]);
-#pragma GCC unroll 16
-        for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 2
-          for (int c = 0; c < C; ++c) {
-            acc[r][c] = S::template dot4<kSigned>(acc[r][c], column[c], codes + r * d + k);
-          }
-        }
-      }
+      add_products<R, C>(product, first, j, end, source, acc);
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {
-        const size_t entry = at + static_cast<size_t>(r * blocks + b);
+        const size_t entry = at + static_cast<size_t>(r) * blocks + static_cast<size_t>(b);
         const F scale = S::set1(product.queries.scale[entry]);
 #pragma GCC unroll 2
         for (int c = 0; c < C; ++c) {
-          const F factor = S::mul(S::load(tile[c].scale[b]), scale);
+          const F factor = S::mul(Source::scale(source, c, b), scale);
           sum[r][c] = S::fma(S::to_float(acc[r][c]), factor, sum[r][c]);
-          if constexpr (Format::kInt8Minimum) {
+          if constexpr (KvTileSteps<S, Format>::kHasMinimum) {
             const F total = S::set1(product.queries.total[entry]);
-            sum[r][c] = S::fma(S::load(tile[c].minimum[b]), total, sum[r][c]);
+            sum[r][c] = S::fma(Source::zero(source, c, b), total, sum[r][c]);
           }
         }
       }
@@ -186,6 +186,35 @@ struct KvScoreInt8 {
       }
     }
   }
+
+  /// acc[r][c] += codes of coordinates [j, end) times those of query first + r.
+  template <int R, int C, class Source>
+  QUANT_KV_STEP void add_products(const Product& product, int first, int j, int end,
+                                  const Source& source, I (&acc)[R][C]) {
+    const auto d = static_cast<size_t>(product.d);
+    const int8_t* codes = product.queries.codes + static_cast<size_t>(first) * d;
+    for (; j < end; j += 16) {
+      I v[C][4];
+#pragma GCC unroll 2
+      for (int c = 0; c < C; ++c) Source::codes16(source, c, j, v[c]);
+#pragma GCC unroll 4
+      for (int k = 0; k < 4; ++k) {
+        typename S::DotWeights column[C];
+#pragma GCC unroll 2
+        for (int c = 0; c < C; ++c) column[c] = S::template dot_weights<kSigned>(v[c][k]);
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) {
+          const int8_t* x = codes + static_cast<size_t>(r) * d + j + 4 * k;
+#pragma GCC unroll 2
+          for (int c = 0; c < C; ++c) {
+            acc[r][c] = S::template dot4<kSigned>(acc[r][c], column[c], x);
+          }
+        }
+      }
+    }
+  }
 };
 
 }  // namespace quant
+
+#undef QUANT_KV_STEP

@@ -1,105 +1,71 @@
-// Sixteen packed rows as integers, one lane a row: what scores in integers are computed from.
+// Sixteen packed rows unpacked, one lane a row: what scores are computed from.
 #pragma once
 
-#include "formats/kv/row.h"
+#include "formats/kv/panel.h"
 
 #define QUANT_KV_STEP static inline __attribute__((always_inline))
 
 namespace quant {
 
-/// Sixteen rows as codes and scales.
+/// Sixteen rows as int8 codes in KvPanel's order, with what they are multiples of.
 struct KvTile {
-  /// [d / 4][16 rows][4 codes], and room for what comes along with the last piece of a row.
-  alignas(64) int8_t codes[kKvMaxHeadDim / 4 + 16][64];
+  alignas(64) int8_t codes[kKvMaxHeadDim / 4][64];  // [d / 4][16 rows][4 codes]
   alignas(64) float scale[kKvMaxHeadDim / 16][16];  // [blocks][16 rows]
-  alignas(64) float minimum[kKvMaxHeadDim / 16][16];
+  alignas(64) float zero[kKvMaxHeadDim / 16][16];   // what a code of 0 stands for
 };
 
-/// Steps that fill_int8 is made of.
-template <class S>
+/// Format::int8(codes): what codes stand for as multiples of Format::kInt8Unit and the scale.
+/// Format::zero(scale, minimum), where blocks have a minimum: what a code of 0 stands for.
+/// Format::value(code, scale, minimum): what a code stands for in FP32, but for a gain.
+template <class S, class Format>
 struct KvTileSteps {
+  using F = typename S::F32x16;
   using I = typename S::I32x16;
-  /// Bytes of a row that fill<Bits> takes. Codes of three bits lie across bytes and are widened
-  /// row by row.
-  template <int Bits>
-  static constexpr int kPieceBytes = Bits == 3 ? 6 : 16;
+  using Panel = KvPanel<S, Format>;
+  using Rows = typename Panel::Rows;
+  static constexpr bool kHasMinimum = Format::kHeader == 4;
 
-  /// Sixteen bytes of each of sixteen rows, as four vectors of four bytes a row.
-  QUANT_KV_STEP void load_columns(const uint8_t* p, size_t stride, I (&v)[4]) {
+  static void fill(Rows rows, int d, KvTile& tile) {
+    for (int j = 0; j < d; j += 16) {
+      I v[4];
+      Panel::codes16(rows, j, v);
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-      v[i] = S::template load_pieces<16>(p + static_cast<size_t>(i) * stride, 4 * stride);
-    }
-    S::transpose_quads(v);
-  }
-  /// A piece of sixteen rows as columns of four codes a row; `map` changes codes to values.
-  template <int Bits, class Map>
-  QUANT_KV_STEP void fill(const uint8_t* p, size_t stride, int8_t* out, const Map& map) {
-    I v[4];
-    if constexpr (Bits == 3) {
-      alignas(64) int8_t codes[16 * 16];
-      for (int r = 0; r < 16; ++r) {
-        S::store_i8(codes + 16 * r, S::template unpack<3>(p + static_cast<size_t>(r) * stride));
+      for (int k = 0; k < 4; ++k) {
+        S::store_i32(reinterpret_cast<int32_t*>(tile.codes[j / 4 + k]), Format::int8(v[k]));
       }
-      load_columns(reinterpret_cast<const uint8_t*>(codes), 16, v);
-      for (int i = 0; i < 4; ++i) expand<8>(v[i], out + 64 * i, map);
-    } else {
-      load_columns(p, stride, v);
-      for (int i = 0; i < 4; ++i) expand<Bits>(v[i], out + 64 * (8 / Bits) * i, map);
+    }
+    const int block = Panel::block(d);
+    for (int b = 0; b * block < d; ++b) {
+      const F scale = Panel::scale(rows, b);
+      S::store(tile.scale[b], scale);
+      if constexpr (kHasMinimum) {
+        S::store(tile.zero[b], Format::zero(scale, Panel::minimum(rows, b)));
+      }
     }
   }
-  template <int Bits>
-  QUANT_KV_STEP void fill(const uint8_t* p, size_t stride, int8_t* out) {
-    fill<Bits>(p, stride, out, Same{});
-  }
-  /// The codes of Bits bits in a vector of bytes, as 8 / Bits vectors of a code a byte.
-  template <int Bits, class Map>
-  QUANT_KV_STEP void expand(I bytes, int8_t* out, const Map& map) {
-    expand_from<Bits, 0>(bytes, out, map);
-  }
-  template <int Bits>
-  QUANT_KV_STEP void expand(I bytes, int8_t* out) {
-    expand<Bits>(bytes, out, Same{});
-  }
-  /// The half floats at p, p + stride, …; reads 16 bytes at each. Faster than one by one, which
-  /// goes through memory.
-  QUANT_KV_STEP typename S::F32x16 load_halves(const uint8_t* p, size_t stride) {
+
+  /// value[l] = coordinate j + l of sixteen rows in FP32.
+  QUANT_KV_STEP void values16(Rows rows, int j, F (&value)[16]) {
     I v[4];
-    load_columns(p, stride, v);
-    return S::template half_of<0>(v[0]);
-  }
-
- private:
-  struct Same {
-    inline __attribute__((always_inline)) I operator()(I v) const { return v; }
-  };
-  template <int Bits, int From, class Map>
-  QUANT_KV_STEP void expand_from(I bytes, int8_t* out, const Map& map) {
-    if constexpr (From < 8) {
-      I codes = bytes;
-      if constexpr (Bits < 8) codes = S::template byte_bits<From, Bits, 0>(bytes);
-      S::store_i32(reinterpret_cast<int32_t*>(out), map(codes));
-      expand_from<Bits, From + Bits>(bytes, out + 64, map);
+    Panel::codes16(rows, j, v);
+    F scale = S::zero();
+    F minimum = S::zero();
+    const int b = Panel::block_of(j);
+    if constexpr (!Format::kHasGain) scale = Panel::scale(rows, b);
+    if constexpr (kHasMinimum) minimum = Panel::minimum(rows, b);
+    const auto put = [&]<int Byte>(int k) __attribute__((always_inline)) {
+      const I code = S::template signed_byte<Byte>(v[k]);
+      value[Panel::kOrder.coordinate[4 * k + Byte]] = Format::value(code, scale, minimum);
+    };
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) {
+      put.template operator()<0>(k);
+      put.template operator()<1>(k);
+      put.template operator()<2>(k);
+      put.template operator()<3>(k);
     }
   }
 };
-
-/// Where codes of Bits bits land: byte c of four holds codes c·(8 / Bits) and up.
-template <int Bits>
-struct KvCodeOrder {
-  uint8_t coordinate[16];
-};
-template <int Bits>
-static constexpr KvCodeOrder<Bits> make_kv_code_order() {
-  KvCodeOrder<Bits> order{};
-  constexpr int kGroups = 8 / Bits;  // codes a byte
-  for (int i = 0; i < 16; ++i) {
-    const int column = i / 4;
-    order.coordinate[i] =
-        static_cast<uint8_t>(column / kGroups * 4 * kGroups + column % kGroups + i % 4 * kGroups);
-  }
-  return order;
-}
 
 }  // namespace quant
 

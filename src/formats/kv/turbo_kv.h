@@ -6,7 +6,6 @@
 #include "formats/codebook.h"
 #include "formats/kv/kv_format.h"
 #include "formats/kv/row.h"
-#include "formats/kv/tile.h"
 #include "formats/rotation.h"
 #include "quant/kv_spec.h"
 
@@ -15,6 +14,7 @@ namespace quant {
 template <class S, int Bits>
 struct KvTurbo {
   using F = typename S::F32x16;
+  static constexpr int kBlock = 0;
   static constexpr int kHeader = 2;
   /// Rows with a smaller RMS would get a gain of 0 in fp16.
   static constexpr float kSmallestRms = 0x1p-27f;
@@ -45,31 +45,20 @@ struct KvTurbo {
     // Values that were not finite have reached the gain by now.
     return KvRow<S>::put_half(out, rms * (S::reduce_add(dot) / S::reduce_add(square)));
   }
+  static constexpr bool kHasGain = true;
   static const uint8_t* gain(const uint8_t* row) { return row; }
   static F values16(const uint8_t* row, int, int j) {
-    return S::template lookup_codes<Bits>(S::load(kLloydMax<Bits>.repeated),
-                                          row + kHeader + j * Bits / 8);
-  }
-  static void split32(const uint8_t* row, int j, F& even, F& odd) requires(Bits == 4) {
-    S::lookup_split(S::load(kLloydMax<Bits>.centroid), row + kHeader + j / 2, even, odd);
+    return value(S::template unpack<Bits>(row + kHeader + j * Bits / 8), S::zero(), S::zero());
   }
 
+  static constexpr int kBits = Bits;
   static constexpr bool kInt8Signed = true;
-  static constexpr bool kInt8Minimum = false;
   static constexpr float kInt8Unit = kLloydMaxInt8<Bits>.unit;
-  static constexpr auto kInt8Order = make_kv_code_order < Bits == 3 ? 8 : Bits > ();
-  static constexpr int int8_block(int d) { return d; }
-  static void fill_int8(const uint8_t* rows, int d, KvTile& tile) {
-    using Steps = KvTileSteps<S>;
-    const size_t stride = row_bytes(d);
-    const auto book = S::load_u8(kLloydMaxInt8<Bits>.centroid);
-    S::store(tile.scale[0], Steps::load_halves(rows, stride));
-    const auto lookup = [&](typename S::I32x16 codes) __attribute__((always_inline)) {
-      return S::lookup_bytes(book, codes);
-    };
-    for (int i = 0; i < d * Bits / 8; i += Steps::template kPieceBytes<Bits>) {
-      Steps::template fill<Bits>(rows + kHeader + i, stride, tile.codes[i * 2 / Bits], lookup);
-    }
+  static typename S::I32x16 int8(typename S::I32x16 codes) {
+    return S::lookup_bytes(S::load_u8(kLloydMaxInt8<Bits>.centroid), codes);
+  }
+  static F value(typename S::I32x16 code, F, F) {
+    return S::lookup(S::load(kLloydMax<Bits>.centroid), code);
   }
 
  private:

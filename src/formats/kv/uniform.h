@@ -4,22 +4,9 @@
 
 #include "formats/kv/kv_format.h"
 #include "formats/kv/row.h"
-#include "formats/kv/tile.h"
 #include "quant/kv_spec.h"
 
 namespace quant {
-
-/// Code n stands for n + 1/2 steps above the minimum; the table repeats itself for lookup_codes.
-template <int Bits>
-struct KvUniformCentres {
-  float centre[16];
-};
-template <int Bits>
-static constexpr KvUniformCentres<Bits> make_kv_uniform_centres() {
-  KvUniformCentres<Bits> centres{};
-  for (int i = 0; i < 16; ++i) centres.centre[i] = static_cast<float>(i % (1 << Bits)) + 0.5f;
-  return centres;
-}
 
 template <class S, int Bits>
 struct KvUniform {
@@ -28,7 +15,6 @@ struct KvUniform {
   static constexpr int kHeader = 4;
   static constexpr int kBlockBytes = kHeader + kBlock * Bits / 8;
   static constexpr int kLevels = 1 << Bits;
-  static constexpr auto kCentres = make_kv_uniform_centres<Bits>();
   static constexpr bool supports(int d) { return is_kv_head_dim(d); }
   static constexpr size_t row_bytes(int d) {
     return static_cast<size_t>((d + kBlock - 1) / kBlock * kHeader + d * Bits / 8);
@@ -39,38 +25,18 @@ struct KvUniform {
   }
   static F values16(const uint8_t* row, int, int j) {
     const uint8_t* block = row + j / kBlock * kBlockBytes;
-    return S::template lookup_codes<Bits>(levels(block), block + kHeader + j % kBlock * Bits / 8);
-  }
-  static void split32(const uint8_t* row, int j, F& even, F& odd) requires(Bits == 4) {
-    const uint8_t* block = row + j / kBlock * kBlockBytes;
-    S::lookup_split(levels(block), block + kHeader, even, odd);
+    const auto codes = S::template unpack<Bits>(block + kHeader + j % kBlock * Bits / 8);
+    return value(codes, S::set1(KvRow<S>::get_half(block)), S::set1(KvRow<S>::get_half(block + 2)));
   }
 
+  static constexpr int kBits = Bits;
+  static constexpr bool kHasGain = false;
   static constexpr bool kInt8Signed = false;
-  static constexpr bool kInt8Minimum = true;
   static constexpr float kInt8Unit = 1.0f;
-  static constexpr auto kInt8Order = make_kv_code_order < Bits == 3 ? 8 : Bits > ();
-  static constexpr int int8_block(int d) { return d < kBlock ? d : kBlock; }
-  static void fill_int8(const uint8_t* rows, int d, KvTile& tile) {
-    using Steps = KvTileSteps<S>;
-    const size_t stride = row_bytes(d);
-    for (int j = 0, b = 0; j < d; j += kBlock, ++b, rows += kBlockBytes) {
-      typename S::I32x16 head[4];
-      Steps::load_columns(rows, stride, head);
-      const F step = S::template half_of<0>(head[0]);
-      const F minimum = S::template half_of<1>(head[0]);
-      S::store(tile.scale[b], step);
-      S::store(tile.minimum[b], S::fma(S::set1(0.5f), step, minimum));
-      if constexpr (Bits == 2) {
-        Steps::template expand<2>(head[1], tile.codes[j / 4]);
-        Steps::template expand<2>(head[2], tile.codes[j / 4 + 4]);
-      } else {
-        for (int i = 0; i < kBlock * Bits / 8; i += Steps::template kPieceBytes<Bits>) {
-          Steps::template fill<Bits>(rows + kHeader + i, stride,
-                                     tile.codes[(j + i * 8 / Bits) / 4]);
-        }
-      }
-    }
+  static typename S::I32x16 int8(typename S::I32x16 codes) { return codes; }
+  static F zero(F step, F minimum) { return S::fma(S::set1(0.5f), step, minimum); }
+  static F value(typename S::I32x16 code, F step, F minimum) {
+    return S::fma(S::add(S::to_float(code), S::set1(0.5f)), step, minimum);
   }
 
   /// One block of n values.
@@ -95,15 +61,6 @@ struct KvUniform {
       KvRow<S>::template pack16<Bits>(S::to_int(code), out + kHeader + i * Bits / 8);
     }
     return true;
-  }
-
- private:
-  /// What each code of a block stands for. Computed before the codes are looked up, since there are
-  /// fewer of these.
-  static F levels(const uint8_t* block) {
-    F step, minimum;
-    S::load_half_pair(block, step, minimum);
-    return S::fma(S::load(kCentres.centre), step, minimum);
   }
 };
 

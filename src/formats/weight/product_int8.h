@@ -120,8 +120,8 @@ struct Int8Product {
     }
 #pragma GCC unroll 8
     for (int g = 0; g < kSub / 4; ++g) {
-      const auto codes = S::template dot_weights<kSigned>(
-          reinterpret_cast<const int8_t*>(tile.codes[sub * (kSub / 4) + g]));
+      const auto codes =
+          S::template dot_weights<kSigned>(S::load_i32(tile.codes[sub * (kSub / 4) + g]));
 #pragma GCC unroll 16
       for (int i = 0; i < R; ++i) {
         products[i] = S::template dot4<kSigned>(products[i], codes, x.q + 4 * (g * stride + i));

@@ -1,0 +1,231 @@
+// Weighted sums of packed rows in integers: four rows a product, two bytes a weight.
+#pragma once
+
+#include <float.h>
+
+#include "formats/kv/tile.h"
+
+namespace quant {
+
+template <class S, class Format>
+struct KvAccumulateInt8 {
+  using F = typename S::F32x16;
+  using I = typename S::I32x16;
+  using Panel = KvPanel<S, Format>;
+  using Steps = KvTileSteps<S, Format>;
+  /// Rows of one integer sum: what one chunk of attention has. 256·127·127 fits any accumulator.
+  static constexpr int kRows = 256;
+  /// Queries whose weights are rounded together: 24 KiB of codes.
+  static constexpr int kQueries = 48;
+  /// A weight is high + low / 127 steps with bytes in [0, 127], so that the largest is 127 steps.
+  static constexpr float kTop = 127.0f;
+  /// Columns of sixteen that are unpacked together, into 16 KiB.
+  static constexpr int kPanelColumns = 4;
+
+  static void run(const uint8_t* panels, int n, int d, const float* weights, size_t weights_stride,
+                  int n_queries, float* acc) {
+    for (int i = 0; i < n; i += kRows) {
+      const int count = n - i < kRows ? n - i : kRows;
+      const uint8_t* rows = panels + static_cast<size_t>(i) * Format::row_bytes(d);
+      const int steps = (count + 15) / 16 * ((d + 31) / 32);
+      KvPrefetch ahead(rows, static_cast<size_t>(count), Format::row_bytes(d),
+                       static_cast<size_t>(steps));
+      for (int h = 0; h < n_queries; h += kQueries) {
+        const Sums sums{.panels = rows,
+                        .n = count,
+                        .d = d,
+                        .weights = weights + static_cast<size_t>(h) * weights_stride + i,
+                        .weights_stride = weights_stride,
+                        .n_queries = n_queries - h < kQueries ? n_queries - h : kQueries,
+                        .acc = acc + h * d,
+                        .ahead = ahead};
+        const int block = Panel::block(d);
+        for (int b = 0; b * block < d; ++b) add_block(sums, b);
+      }
+    }
+  }
+
+ private:
+  struct Sums {
+    const uint8_t* panels;
+    int n;
+    int d;
+    const float* weights;  // [n_queries][weights_stride]
+    size_t weights_stride;
+    int n_queries;
+    float* acc;  // [n_queries][d]
+    KvPrefetch& ahead;
+  };
+  /// Weights times a block's scales as codes, and how they add up.
+  struct Codes {
+    alignas(64) uint8_t high[kQueries][kRows];
+    alignas(64) uint8_t low[kQueries][kRows];
+    float step[kQueries];
+    float zero[kQueries];  // Σ weight · what a code of 0 stands for
+  };
+  /// Of the rows of a piece, in whole vectors; 0 beyond the last row.
+  struct Headers {
+    alignas(64) float scale[kRows];
+    alignas(64) float zero[kRows];
+  };
+
+  static void add_block(const Sums& sums, int b) {
+    Codes codes;
+    round_weights(sums, b, codes);
+    const int block = Panel::block(sums.d);
+    const int end = (b + 1) * block < sums.d ? (b + 1) * block : sums.d;
+    for (int j = b * block; j < end; j += 16 * kPanelColumns) {
+      const int count = (end - j) / 16;
+      add_columns(sums, codes, j, count < kPanelColumns ? count : kPanelColumns);
+    }
+  }
+
+  static void round_weights(const Sums& sums, int b, Codes& codes) {
+    Headers headers;
+    for (int i = 0; i < sums.n; i += 16) {
+      const auto rows = Panel::rows_at(sums.panels, sums.d, i);
+      const F scale = Panel::scale(rows, b);
+      S::store(headers.scale + i, scale);
+      if constexpr (Steps::kHasMinimum) {
+        S::store(headers.zero + i, Format::zero(scale, Panel::minimum(rows, b)));
+      }
+    }
+    const int vectors_end = (sums.n + 15) / 16 * 16;
+    for (int i = sums.n; i < vectors_end; ++i) headers.scale[i] = headers.zero[i] = 0.0f;
+    for (int h = 0; h < sums.n_queries; ++h) {
+      round_query(sums.weights + static_cast<size_t>(h) * sums.weights_stride, sums.n, headers, h,
+                  codes);
+    }
+  }
+
+  static void round_query(const float* weights, int n, const Headers& headers, int h,
+                          Codes& codes) {
+    alignas(64) float scaled[kRows];
+    alignas(64) float last[16] = {};
+    F top = S::zero();
+    F zero = S::zero();
+    for (int i = 0; i < n; i += 16) {
+      const float* w = weights + i;
+      if (n - i < 16) {  // what lies beyond may not even be a number
+        memcpy(last, w, static_cast<size_t>(n - i) * sizeof(float));
+        w = last;
+      }
+      const F weight = S::load(w);
+      const F product = S::mul(weight, S::load(headers.scale + i));
+      if constexpr (Steps::kHasMinimum) zero = S::fma(weight, S::load(headers.zero + i), zero);
+      top = S::max(product, top);
+      S::store(scaled + i, product);
+    }
+    const float largest = S::reduce_max(top);
+    codes.zero[h] = S::reduce_add(zero);
+    // Smaller products than this are nothing beside any value, and their inverse may not exist.
+    const bool none = largest < 1e-30f;
+    codes.step[h] = none ? 0.0f : largest * (Format::kInt8Unit / kTop);
+    const F inverse = S::set1(none ? 0.0f : kTop / largest);
+    for (int i = 0; i < n; i += 16) {
+      const F exact = S::mul(S::load(scaled + i), inverse);
+      const I high = S::to_int(S::sub(exact, S::set1(0.5f)));
+      const I low = S::to_int(S::mul(S::sub(exact, S::to_float(high)), S::set1(kTop)));
+      S::store_i8(reinterpret_cast<int8_t*>(codes.high[h] + i), high);
+      S::store_i8(reinterpret_cast<int8_t*>(codes.low[h] + i), low);
+    }
+  }
+
+  /// Sixteen columns of int8 values: four rows of a column in each lane.
+  struct Column {
+    alignas(64) int8_t rows[kRows / 4 + 1][64];  // one more, lest all columns share cache sets
+  };
+
+  /// Columns [j, j + 16·count) of acc.
+  static void add_columns(const Sums& sums, const Codes& codes, int j, int count) {
+    Column column[kPanelColumns];
+    for (int i = 0; i < sums.n; i += 16) {
+      const auto rows = Panel::rows_at(sums.panels, sums.d, i);
+      for (int c = 0; c < count; ++c) unpack(rows, j + 16 * c, column[c].rows + i / 4);
+    }
+    constexpr int C = S::kInt8SumColumns;
+    int c = 0;
+    for (; c + C <= count; c += C) add_some<C>(sums, codes, column + c, j + 16 * c);
+    for (; c < count; ++c) add_some<1>(sums, codes, column + c, j + 16 * c);
+  }
+
+  static void unpack(typename Panel::Rows rows, int j, int8_t (*out)[64]) {
+    I v[4];
+    Panel::codes16(rows, j, v);
+    S::transpose_bytes(v);
+#pragma GCC unroll 4
+    for (int q = 0; q < 4; ++q) {
+      S::store_i32(reinterpret_cast<int32_t*>(out[q]), Format::int8(v[q]));
+    }
+  }
+
+  /// Divides the queries evenly into blocks that the registers hold.
+  template <int C>
+  static void add_some(const Sums& sums, const Codes& codes, const Column* column, int j) {
+    constexpr int R = S::kInt8SumRows;
+    const int count = (sums.n_queries + R - 1) / R;
+    for (int part = 0; part < count; ++part) {
+      const int begin = sums.n_queries * part / count;
+      const int end = sums.n_queries * (part + 1) / count;
+      add_queries<R, C>(end - begin, begin, sums, codes, column, j);
+    }
+  }
+
+  /// m <= R queries from `first` on: finds the kernel of exactly that many.
+  template <int R, int C>
+  static void add_queries(int m, int first, const Sums& sums, const Codes& codes,
+                          const Column* column, int j) {
+    if constexpr (R > 1) {
+      if (m < R) return add_queries<R - 1, C>(m, first, sums, codes, column, j);
+    }
+    I high[R][C];
+    I low[R][C];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+      for (int c = 0; c < C; ++c) high[r][c] = low[r][c] = S::set1_i32(0);
+    }
+    const uint8_t* high_codes = codes.high[first];
+    const uint8_t* low_codes = codes.low[first];
+    for (int i = 0; i < sums.n; i += 16) {
+      sums.ahead.step();
+#pragma GCC unroll 4
+      for (int q = 0; q < 4; ++q) {
+        I values[C];
+#pragma GCC unroll 4
+        for (int c = 0; c < C; ++c) {
+          values[c] = S::load_i32(reinterpret_cast<const int32_t*>(column[c].rows[i / 4 + q]));
+        }
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+          const int at = r * kRows + i + 4 * q;
+#pragma GCC unroll 4
+          for (int c = 0; c < C; ++c) {
+            high[r][c] = S::dot4_mixed(high[r][c], values[c], high_codes + at);
+          }
+#pragma GCC unroll 4
+          for (int c = 0; c < C; ++c) {
+            low[r][c] = S::dot4_mixed(low[r][c], values[c], low_codes + at);
+          }
+        }
+      }
+    }
+    const I order = S::load_i32(Panel::kOrder.code);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const F step = S::set1(codes.step[first + r]);
+      const F zero = S::set1(codes.zero[first + r]);
+      float* out = sums.acc + (first + r) * sums.d + j;
+#pragma GCC unroll 4
+      for (int c = 0; c < C; ++c) {
+        // Both sums are exact in FP32.
+        const F total =
+            S::fma(S::to_float(low[r][c]), S::set1(1.0f / kTop), S::to_float(high[r][c]));
+        const F value = S::fma(S::lookup(total, order), step, S::load(out + 16 * c));
+        S::store(out + 16 * c, Steps::kHasMinimum ? S::add(value, zero) : value);
+      }
+    }
+  }
+};
+
+}  // namespace quant
