@@ -17,10 +17,8 @@ struct KvAccumulateInt8 {
   static constexpr int kRows = 256;
   /// Queries whose weights are rounded together: 24 KiB of codes.
   static constexpr int kQueries = 48;
-  /// A weight is high + low / 127 steps with bytes in [0, 127], so that the largest is 127 steps.
-  static constexpr float kTop = 127.0f;
-  /// Columns of sixteen that are unpacked together, into 16 KiB.
-  static constexpr int kPanelColumns = 4;
+  /// The largest weight, in steps: two bytes of seven bits.
+  static constexpr float kTop = 128.0f * 127.0f + 127.0f;
 
   static void run(const uint8_t* panels, int n, int d, const float* weights, size_t weights_stride,
                   int n_queries, float* acc) {
@@ -74,10 +72,10 @@ struct KvAccumulateInt8 {
     round_weights(sums, b, codes);
     const int block = Panel::block(sums.d);
     const int end = (b + 1) * block < sums.d ? (b + 1) * block : sums.d;
-    for (int j = b * block; j < end; j += 16 * kPanelColumns) {
-      const int count = (end - j) / 16;
-      add_columns(sums, codes, j, count < kPanelColumns ? count : kPanelColumns);
-    }
+    constexpr int C = S::kInt8SumColumns;
+    int j = b * block;
+    for (; j + 16 * C <= end; j += 16 * C) add_columns<C>(sums, codes, j);
+    for (; j < end; j += 16) add_columns<1>(sums, codes, j);
   }
 
   static void round_weights(const Sums& sums, int b, Codes& codes) {
@@ -123,60 +121,77 @@ struct KvAccumulateInt8 {
     codes.step[h] = none ? 0.0f : largest * (Format::kInt8Unit / kTop);
     const F inverse = S::set1(none ? 0.0f : kTop / largest);
     for (int i = 0; i < n; i += 16) {
-      const F exact = S::mul(S::load(scaled + i), inverse);
-      const I high = S::to_int(S::sub(exact, S::set1(0.5f)));
-      const I low = S::to_int(S::mul(S::sub(exact, S::to_float(high)), S::set1(kTop)));
+      const I code = S::to_int(S::mul(S::load(scaled + i), inverse));
+      const I high = S::template shift_i32<-7>(code);
+      const I low = S::and_i32(code, S::set1_i32(127));
       S::store_i8(reinterpret_cast<int8_t*>(codes.high[h] + i), high);
       S::store_i8(reinterpret_cast<int8_t*>(codes.low[h] + i), low);
     }
   }
 
-  /// Sixteen columns of int8 values: four rows of a column in each lane.
-  struct Column {
-    alignas(64) int8_t rows[kRows / 4 + 1][64];  // one more, lest all columns share cache sets
+  /// Columns of rows straight from their panels, unpacked at each use.
+  struct Packed {
+    const Sums& sums;
+    int j;
+
+    /// Column c of rows [i, i + 16): row i + 4·q + r is byte r of a lane in v[q].
+    inline __attribute__((always_inline)) void load(int i, int c, I (&v)[4]) const {
+      Panel::codes16(Panel::rows_at(sums.panels, sums.d, i), j + 16 * c, v);
+      S::transpose_bytes(v);
+#pragma GCC unroll 4
+      for (int q = 0; q < 4; ++q) v[q] = Format::int8(v[q]);
+    }
+  };
+  /// The same, unpacked once for many queries.
+  template <int C>
+  struct Columns {
+    alignas(64) int8_t rows[kRows / 4][C][64];
+
+    explicit Columns(const Packed& packed) {
+      for (int i = 0; i < packed.sums.n; i += 16) {
+        for (int c = 0; c < C; ++c) {
+          I v[4];
+          packed.load(i, c, v);
+#pragma GCC unroll 4
+          for (int q = 0; q < 4; ++q) {
+            S::store_i32(reinterpret_cast<int32_t*>(rows[i / 4 + q][c]), v[q]);
+          }
+        }
+      }
+    }
+    inline __attribute__((always_inline)) void load(int i, int c, I (&v)[4]) const {
+#pragma GCC unroll 4
+      for (int q = 0; q < 4; ++q) {
+        v[q] = S::load_i32(reinterpret_cast<const int32_t*>(rows[i / 4 + q][c]));
+      }
+    }
   };
 
-  /// Columns [j, j + 16·count) of acc.
-  static void add_columns(const Sums& sums, const Codes& codes, int j, int count) {
-    Column column[kPanelColumns];
-    for (int i = 0; i < sums.n; i += 16) {
-      const auto rows = Panel::rows_at(sums.panels, sums.d, i);
-      for (int c = 0; c < count; ++c) unpack(rows, j + 16 * c, column[c].rows + i / 4);
-    }
-    constexpr int C = S::kInt8SumColumns;
-    int c = 0;
-    for (; c + C <= count; c += C) add_some<C>(sums, codes, column + c, j + 16 * c);
-    for (; c < count; ++c) add_some<1>(sums, codes, column + c, j + 16 * c);
-  }
-
-  static void unpack(typename Panel::Rows rows, int j, int8_t (*out)[64]) {
-    I v[4];
-    Panel::codes16(rows, j, v);
-    S::transpose_bytes(v);
-#pragma GCC unroll 4
-    for (int q = 0; q < 4; ++q) {
-      S::store_i32(reinterpret_cast<int32_t*>(out[q]), Format::int8(v[q]));
-    }
-  }
-
-  /// Divides the queries evenly into blocks that the registers hold.
+  /// Columns [j, j + 16·C) of acc.
   template <int C>
-  static void add_some(const Sums& sums, const Codes& codes, const Column* column, int j) {
+  static void add_columns(const Sums& sums, const Codes& codes, int j) {
     constexpr int R = S::kInt8SumRows;
+    const Packed packed{sums, j};
+    if (sums.n_queries <= R) {
+      add_queries<R, C>(sums.n_queries, 0, sums, codes, packed, j);
+      return;
+    }
+    const Columns<C> columns(packed);
+    // Divides the queries evenly into blocks that the registers hold.
     const int count = (sums.n_queries + R - 1) / R;
     for (int part = 0; part < count; ++part) {
       const int begin = sums.n_queries * part / count;
       const int end = sums.n_queries * (part + 1) / count;
-      add_queries<R, C>(end - begin, begin, sums, codes, column, j);
+      add_queries<R, C>(end - begin, begin, sums, codes, columns, j);
     }
   }
 
   /// m <= R queries from `first` on: finds the kernel of exactly that many.
-  template <int R, int C>
+  template <int R, int C, class Source>
   static void add_queries(int m, int first, const Sums& sums, const Codes& codes,
-                          const Column* column, int j) {
+                          const Source& source, int j) {
     if constexpr (R > 1) {
-      if (m < R) return add_queries<R - 1, C>(m, first, sums, codes, column, j);
+      if (m < R) return add_queries<R - 1, C>(m, first, sums, codes, source, j);
     }
     I high[R][C];
     I low[R][C];
@@ -189,23 +204,21 @@ struct KvAccumulateInt8 {
     const uint8_t* low_codes = codes.low[first];
     for (int i = 0; i < sums.n; i += 16) {
       sums.ahead.step();
+      I values[C][4];
+#pragma GCC unroll 4
+      for (int c = 0; c < C; ++c) source.load(i, c, values[c]);
 #pragma GCC unroll 4
       for (int q = 0; q < 4; ++q) {
-        I values[C];
-#pragma GCC unroll 4
-        for (int c = 0; c < C; ++c) {
-          values[c] = S::load_i32(reinterpret_cast<const int32_t*>(column[c].rows[i / 4 + q]));
-        }
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
           const int at = r * kRows + i + 4 * q;
 #pragma GCC unroll 4
           for (int c = 0; c < C; ++c) {
-            high[r][c] = S::dot4_mixed(high[r][c], values[c], high_codes + at);
+            high[r][c] = S::dot4_mixed(high[r][c], values[c][q], high_codes + at);
           }
 #pragma GCC unroll 4
           for (int c = 0; c < C; ++c) {
-            low[r][c] = S::dot4_mixed(low[r][c], values[c], low_codes + at);
+            low[r][c] = S::dot4_mixed(low[r][c], values[c][q], low_codes + at);
           }
         }
       }
@@ -219,8 +232,7 @@ struct KvAccumulateInt8 {
 #pragma GCC unroll 4
       for (int c = 0; c < C; ++c) {
         // Both sums are exact in FP32.
-        const F total =
-            S::fma(S::to_float(low[r][c]), S::set1(1.0f / kTop), S::to_float(high[r][c]));
+        const F total = S::fma(S::to_float(high[r][c]), S::set1(128.0f), S::to_float(low[r][c]));
         const F value = S::fma(S::lookup(total, order), step, S::load(out + 16 * c));
         S::store(out + 16 * c, Steps::kHasMinimum ? S::add(value, zero) : value);
       }
