@@ -224,9 +224,23 @@ void Attention::set_views(const Task& task) const noexcept {
 void Attention::attend_chunk(const Task& task, std::int64_t chunk,
                              const Part& part) const noexcept {
   const PositionRange positions = positions_of(chunk);
+  if (task.block.count == 1) fetch_window(task, chunk);
   score_chunk(task, positions);
   softmax_chunk(task, positions, part);
   accumulate_chunk(task, positions, part);
+}
+
+/// A single token reads each row of its window just once, from memory that other layers have pushed
+/// out of the caches. The chunk before the window fetches what a chunk may hold of it.
+void Attention::fetch_window(const Task& task, std::int64_t chunk) const noexcept {
+  const auto fetch = [&](const KvStore& store, const QueryView& view) {
+    const std::int64_t begin = view.window.begin;
+    if (begin / kChunk != chunk + 1) return;
+    const std::int64_t end = std::min(begin + kChunk, task.layer.batch.first_position);
+    fetch_window_rows(store, task.block.kv_head, view.window.clipped_to({begin, end}));
+  };
+  fetch(task.layer.keys, task.work.key_views[0]);
+  fetch(task.layer.values, task.work.value_views[0]);
 }
 
 /// Fills work.scores with the scores of all that is visible.

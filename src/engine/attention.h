@@ -110,6 +110,7 @@ class Attention {
   void prepare(const Task& task) const noexcept;
   void set_views(const Task& task) const noexcept;
   void attend_chunk(const Task& task, std::int64_t chunk, const Part& part) const noexcept;
+  void fetch_window(const Task& task, std::int64_t chunk) const noexcept;
   void score_chunk(const Task& task, PositionRange chunk) const noexcept;
   void score_exact(const Task& task, PositionRange chunk) const noexcept;
   void softmax_chunk(const Task& task, PositionRange chunk, const Part& part) const noexcept;
