@@ -10,7 +10,8 @@ namespace quant {
 template <class S, class Format>
 struct KvScorePlain {
   using F = typename S::F32x16;
-  static constexpr int kMostQueries = 8;
+  /// Sums that registers hold beside a block.
+  static constexpr int kMostQueries = S::kFloatRows < 8 ? S::kFloatRows : 8;
 
   /// For n_queries <= kMostQueries; see kv_format.h.
   static void score(const uint8_t* rows, int n, int d, const float* queries, int n_queries,
