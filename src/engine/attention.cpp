@@ -32,16 +32,21 @@ PositionRange union_of(const std::vector<QueryView>& views, int count, PositionR
   return all;
 }
 
+void clear_weights(PositionRange range, PositionRange chunk, float* weights) {
+  if (!range.empty())
+    std::fill_n(weights + (range.begin - chunk.begin), range.end - range.begin, 0.0f);
+}
+
 /// Moves the weights of a query's own range within a chunk to another list, which becomes zero in
 /// the rest of `all`.
 void move_weights(PositionRange own, PositionRange all, PositionRange chunk, float* from,
                   float* to) {
   const PositionRange moved = own.clipped_to(all);
-  if (!all.empty()) std::fill(to + (all.begin - chunk.begin), to + (all.end - chunk.begin), 0.0f);
+  clear_weights(all, chunk, to);
   if (moved.empty()) return;
-  float* first = from + (moved.begin - chunk.begin);
-  std::copy_n(first, moved.end - moved.begin, to + (moved.begin - chunk.begin));
-  std::fill_n(first, moved.end - moved.begin, 0.0f);
+  const std::int64_t first = moved.begin - chunk.begin;
+  std::copy_n(from + first, moved.end - moved.begin, to + first);
+  clear_weights(moved, chunk, from);
 }
 
 }  // namespace
@@ -345,9 +350,9 @@ void Attention::accumulate_chunk(const Task& task, PositionRange chunk,
       });
 }
 
-/// Of several tokens, some see exact values where others see codes: a query's weights of exact
-/// values move from work.scores to work.exact_scores, so that each list is zero where the other one
-/// counts.
+/// Takes the weights of exact values out of work.scores: packed sums begin at a panel, before the
+/// end of a sink. Of several tokens, some see exact values where others see codes, so that their
+/// weights move to work.exact_scores first.
 void Attention::accumulate_exact(const Task& task, PositionRange chunk,
                                  const Part& part) const noexcept {
   const auto& [layer, block, queries, first_row, work] = task;
@@ -371,6 +376,10 @@ void Attention::accumulate_exact(const Task& task, PositionRange chunk,
               fp32.accumulate(reinterpret_cast<const std::uint8_t*>(exact), n, value_dim_,
                               weights + (p - chunk.begin), kStride, rows, part.exact);
             });
+  for (int row = 0; row < rows && block.count == 1; ++row) {
+    clear_weights(sink, chunk, weights + to_size(row) * kStride);
+    clear_weights(window, chunk, weights + to_size(row) * kStride);
+  }
 }
 
 void Attention::clear(const Part& part, int rows) const noexcept {
