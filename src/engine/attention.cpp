@@ -15,6 +15,10 @@ constexpr float kMasked = -std::numeric_limits<float>::infinity();
 /// Query rows that share a decode of a tile. More would push scores out of the L2 cache.
 constexpr int kBlockRows = 48;
 
+PositionRange positions_of(std::int64_t chunk) noexcept {
+  return {chunk * Attention::kChunk, (chunk + 1) * Attention::kChunk};
+}
+
 /// The smallest range that holds the given range of every view, clipped to the chunk.
 template <class Range>
 PositionRange union_of(const std::vector<QueryView>& views, int count, PositionRange chunk,
@@ -26,6 +30,23 @@ PositionRange union_of(const std::vector<QueryView>& views, int count, PositionR
     all = {std::min(all.begin, one.begin), std::max(all.end, one.end)};
   }
   return all;
+}
+
+void clear_weights(PositionRange range, PositionRange chunk, float* weights) {
+  if (!range.empty())
+    std::fill_n(weights + (range.begin - chunk.begin), range.end - range.begin, 0.0f);
+}
+
+/// Moves the weights of a query's own range within a chunk to another list, which becomes zero in
+/// the rest of `all`.
+void move_weights(PositionRange own, PositionRange all, PositionRange chunk, float* from,
+                  float* to) {
+  const PositionRange moved = own.clipped_to(all);
+  clear_weights(all, chunk, to);
+  if (moved.empty()) return;
+  const std::int64_t first = moved.begin - chunk.begin;
+  std::copy_n(from + first, moved.end - moved.begin, to + first);
+  clear_weights(moved, chunk, from);
 }
 
 }  // namespace
@@ -141,7 +162,7 @@ void Attention::attend_whole(const Layer& layer, const Block& block,
   const PositionRange chunks = chunks_of(layer, block);
   for (std::int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
     attend_chunk(task, chunk, part);
-    merge(layer, merged, part, rows);
+    merge(task, chunk, merged, part);
   }
   finish(layer, block, merged);
 }
@@ -170,7 +191,7 @@ void Attention::attend_split(const Layer& layer) noexcept {
     const Part merged = part_in(task.work.merged.data(), group_);
     clear(merged, group_);
     for (std::int64_t chunk = 0; chunk < n_chunks; ++chunk) {
-      merge(layer, merged, part_at(head * n_chunks + chunk), group_);
+      merge(task, chunks.begin + chunk, merged, part_at(head * n_chunks + chunk));
     }
     finish(layer, task.block, merged);
   });
@@ -207,10 +228,24 @@ void Attention::set_views(const Task& task) const noexcept {
 
 void Attention::attend_chunk(const Task& task, std::int64_t chunk,
                              const Part& part) const noexcept {
-  const PositionRange positions{chunk * kChunk, (chunk + 1) * kChunk};
+  const PositionRange positions = positions_of(chunk);
+  if (task.block.count == 1) fetch_window(task, chunk);
   score_chunk(task, positions);
   softmax_chunk(task, positions, part);
   accumulate_chunk(task, positions, part);
+}
+
+/// A single token reads each row of its window just once, from memory that other layers have pushed
+/// out of the caches. The chunk before the window fetches what a chunk may hold of it.
+void Attention::fetch_window(const Task& task, std::int64_t chunk) const noexcept {
+  const auto fetch = [&](const KvStore& store, const QueryView& view) {
+    const std::int64_t begin = view.window.begin;
+    if (begin / kChunk != chunk + 1) return;
+    const std::int64_t end = std::min(begin + kChunk, task.layer.batch.first_position);
+    fetch_window_rows(store, task.block.kv_head, view.window.clipped_to({begin, end}));
+  };
+  fetch(task.layer.keys, task.work.key_views[0]);
+  fetch(task.layer.values, task.work.value_views[0]);
 }
 
 /// Fills work.scores with the scores of all that is visible.
@@ -232,11 +267,13 @@ void Attention::score_chunk(const Task& task, PositionRange chunk) const noexcep
   if (layer.exact_keys) score_exact(task, chunk);
 }
 
-/// Scores of exact rows, over those of the same rows' codes.
+/// Scores of exact rows. A single token's go right to work.scores; those of several are computed
+/// apart, because some see exact rows where others see codes.
 void Attention::score_exact(const Task& task, PositionRange chunk) const noexcept {
   const auto& [layer, block, queries, first_row, work] = task;
   const int rows = block.count * group_;
   const float* exact_queries = queries.exact.data() + first_row * key_dim_;
+  float* scores = block.count == 1 ? work.scores.data() : work.exact_scores.data();
   const KvKernels& fp32 = kv_kernels(kernels_, KvType::kFp32);
   const float* fresh =
       layer.batch.exact_keys + to_size(block.kv_head) * to_size(max_batch_) * to_size(key_dim_);
@@ -245,17 +282,16 @@ void Attention::score_exact(const Task& task, PositionRange chunk) const noexcep
   for_exact(layer.keys, block.kv_head, sink, window, layer.batch.first_position, fresh,
             [&](std::int64_t p, int n, const float* exact) {
               fp32.score(reinterpret_cast<const std::uint8_t*>(exact), n, key_dim_, exact_queries,
-                         rows, work.exact_scores.data() + (p - chunk.begin), kStride);
+                         rows, scores + (p - chunk.begin), kStride);
             });
-  for (int row = 0; row < rows; ++row) {
-    float* scores = work.scores.data() + to_size(row) * kStride;
-    const float* exact = work.exact_scores.data() + to_size(row) * kStride;
+  for (int row = 0; row < rows && block.count > 1; ++row) {
+    const std::size_t list = to_size(row) * kStride;
     const QueryView& view = work.key_views[to_size(row / group_)];
     for (const PositionRange& range : {view.sink, view.window}) {
       const PositionRange part = range.clipped_to(chunk);
       if (part.empty()) continue;
-      std::copy(exact + (part.begin - chunk.begin), exact + (part.end - chunk.begin),
-                scores + (part.begin - chunk.begin));
+      std::copy_n(scores + list + (part.begin - chunk.begin), part.end - part.begin,
+                  work.scores.data() + list + (part.begin - chunk.begin));
     }
   }
 }
@@ -286,13 +322,20 @@ void Attention::softmax_chunk(const Task& task, PositionRange chunk,
   }
 }
 
+bool Attention::has_exact_values(const Task& task, PositionRange chunk) const noexcept {
+  const auto seen = [&](auto range) {
+    return !union_of(task.work.value_views, task.block.count, chunk, range).empty();
+  };
+  return task.layer.exact_values && (seen(&QueryView::sink) || seen(&QueryView::window));
+}
+
 /// Weighted sums of values. accumulate_exact comes first: it takes the weights of exact values out
 /// of work.scores.
 void Attention::accumulate_chunk(const Task& task, PositionRange chunk,
                                  const Part& part) const noexcept {
   const auto& [layer, block, queries, first_row, work] = task;
   const int rows = block.count * group_;
-  if (layer.exact_values) accumulate_exact(task, chunk, part);
+  if (has_exact_values(task, chunk)) accumulate_exact(task, chunk, part);
   std::fill_n(part.packed, to_size(rows) * to_size(value_dim_), 0.0f);
   layer.values.for_packed(
       block.kv_head, union_of(work.value_views, block.count, chunk, &QueryView::packed),
@@ -307,8 +350,9 @@ void Attention::accumulate_chunk(const Task& task, PositionRange chunk,
       });
 }
 
-/// A query's weights of exact values move from work.scores to work.exact_scores, so that each list
-/// is zero where the other one counts.
+/// Takes the weights of exact values out of work.scores: packed sums begin at a panel, before the
+/// end of a sink. Of several tokens, some see exact values where others see codes, so that their
+/// weights move to work.exact_scores first.
 void Attention::accumulate_exact(const Task& task, PositionRange chunk,
                                  const Part& part) const noexcept {
   const auto& [layer, block, queries, first_row, work] = task;
@@ -316,28 +360,26 @@ void Attention::accumulate_exact(const Task& task, PositionRange chunk,
   std::fill_n(part.exact, to_size(rows) * to_size(value_dim_), 0.0f);
   const PositionRange sink = union_of(work.value_views, block.count, chunk, &QueryView::sink);
   const PositionRange window = union_of(work.value_views, block.count, chunk, &QueryView::window);
-  if (sink.empty() && window.empty()) return;
-  for (int row = 0; row < rows; ++row) {
+  for (int row = 0; row < rows && block.count > 1; ++row) {
+    const QueryView& view = work.value_views[to_size(row / group_)];
     float* weights = work.scores.data() + to_size(row) * kStride;
     float* exact = work.exact_scores.data() + to_size(row) * kStride;
-    std::fill_n(exact, kChunk, 0.0f);
-    const QueryView& view = work.value_views[to_size(row / group_)];
-    for (const PositionRange& range : {view.sink, view.window}) {
-      const PositionRange moved = range.clipped_to(chunk);
-      for (std::int64_t p = moved.begin; p < moved.end; ++p) {
-        std::swap(exact[p - chunk.begin], weights[p - chunk.begin]);
-      }
-    }
+    move_weights(view.sink, sink, chunk, weights, exact);
+    move_weights(view.window, window, chunk, weights, exact);
   }
+  float* weights = block.count == 1 ? work.scores.data() : work.exact_scores.data();
   const KvKernels& fp32 = kv_kernels(kernels_, KvType::kFp32);
   const float* fresh =
       layer.batch.exact_values + to_size(block.kv_head) * to_size(max_batch_) * to_size(value_dim_);
   for_exact(layer.values, block.kv_head, sink, window, layer.batch.first_position, fresh,
             [&](std::int64_t p, int n, const float* exact) {
               fp32.accumulate(reinterpret_cast<const std::uint8_t*>(exact), n, value_dim_,
-                              work.exact_scores.data() + (p - chunk.begin), kStride, rows,
-                              part.exact);
+                              weights + (p - chunk.begin), kStride, rows, part.exact);
             });
+  for (int row = 0; row < rows && block.count == 1; ++row) {
+    clear_weights(sink, chunk, weights + to_size(row) * kStride);
+    clear_weights(window, chunk, weights + to_size(row) * kStride);
+  }
 }
 
 void Attention::clear(const Part& part, int rows) const noexcept {
@@ -349,9 +391,10 @@ void Attention::clear(const Part& part, int rows) const noexcept {
 
 /// The online softmax (Milakov and Gimelshein, arXiv 1805.02867): sums relative to different maxima
 /// are brought to the larger one.
-void Attention::merge(const Layer& layer, const Part& merged, const Part& part,
-                      int rows) const noexcept {
-  for (int row = 0; row < rows; ++row) {
+void Attention::merge(const Task& task, std::int64_t chunk, const Part& merged,
+                      const Part& part) const noexcept {
+  const bool exact = has_exact_values(task, positions_of(chunk));
+  for (int row = 0; row < task.block.count * group_; ++row) {
     if (part.maximum[row] == kMasked) continue;
     // One of the two is the larger itself, and its factor 1.
     const float step = part.maximum[row] - merged.maximum[row];
@@ -360,8 +403,10 @@ void Attention::merge(const Layer& layer, const Part& merged, const Part& part,
     const float maximum = std::max(merged.maximum[row], part.maximum[row]);
     const std::size_t at = to_size(row) * to_size(value_dim_);
     kernels_.merge(merged.packed + at, a, part.packed + at, b, value_dim_);
-    if (layer.exact_values) {
+    if (exact) {
       kernels_.merge(merged.exact + at, a, part.exact + at, b, value_dim_);
+    } else if (task.layer.exact_values && a != 1.0f) {
+      kernels_.scale(merged.exact + at, a, value_dim_);
     }
     merged.sum[row] = merged.sum[row] * a + part.sum[row] * b;
     merged.maximum[row] = maximum;

@@ -69,7 +69,7 @@ class Attention {
     float* maximum;  // -inf where a query sees nothing
     float* sum;
     float* packed;  // [rows][value_dim], in the basis of the value codes
-    float* exact;   // [rows][value_dim], used only where the layer has exact values
+    float* exact;   // [rows][value_dim], used only where has_exact_values()
   };
   /// Scratch memory of one thread.
   struct Workspace {
@@ -110,12 +110,15 @@ class Attention {
   void prepare(const Task& task) const noexcept;
   void set_views(const Task& task) const noexcept;
   void attend_chunk(const Task& task, std::int64_t chunk, const Part& part) const noexcept;
+  void fetch_window(const Task& task, std::int64_t chunk) const noexcept;
   void score_chunk(const Task& task, PositionRange chunk) const noexcept;
   void score_exact(const Task& task, PositionRange chunk) const noexcept;
   void softmax_chunk(const Task& task, PositionRange chunk, const Part& part) const noexcept;
   void accumulate_chunk(const Task& task, PositionRange chunk, const Part& part) const noexcept;
   void accumulate_exact(const Task& task, PositionRange chunk, const Part& part) const noexcept;
-  void merge(const Layer& layer, const Part& merged, const Part& part, int rows) const noexcept;
+  bool has_exact_values(const Task& task, PositionRange chunk) const noexcept;
+  void merge(const Task& task, std::int64_t chunk, const Part& merged,
+             const Part& part) const noexcept;
   void finish(const Layer& layer, const Block& block, const Part& merged) const noexcept;
   void clear(const Part& part, int rows) const noexcept;
   Part part_in(float* memory, int rows) const noexcept;

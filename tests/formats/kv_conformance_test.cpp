@@ -367,6 +367,8 @@ TEST_P(KvConformance, GroupedQueriesAreThoseOneByOne) {
       ASSERT_TRUE(same_bits(
           sums_of(c.kernels(), rows, 33, part(weights, h, 33), 33, part(start, h, size(d))),
           part(sums, h, size(d))));
+      ASSERT_TRUE(same_bits(scores_of(c.kernels(), rows, 33, part(queries, 0, (h + 1) * size(d))),
+                            part(scores, 0, (h + 1) * (33 + kGap))));
     }
   }
 }

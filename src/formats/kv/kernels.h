@@ -5,6 +5,7 @@
 #include "formats/kv/accumulate_int8.h"
 #include "formats/kv/all.h"
 #include "formats/kv/score_int8.h"
+#include "formats/kv/score_plain.h"
 #include "simd/panel.h"
 
 namespace quant {
@@ -50,6 +51,12 @@ struct KvFunctions {
 
   static void score(const uint8_t* panels, int n, int d, const float* queries, int n_queries,
                     float* scores, size_t scores_stride) {
+    if constexpr (!kInPanels) {
+      if (n_queries <= KvScorePlain<S, Format>::kMostQueries) {
+        KvScorePlain<S, Format>::score(panels, n, d, queries, n_queries, scores, scores_stride);
+        return;
+      }
+    }
     alignas(64) float tile[kKvMaxHeadDim * 16];  // [d][16], lane = position
     const size_t query_stride = static_cast<size_t>(d);
     for (int i = 0; i < n; i += 16) {
