@@ -15,6 +15,14 @@ class KvConformance : public testing::TestWithParam<KvCase> {
   const KvCase c = GetParam();
 };
 
+class KvInt8Conformance : public KvConformance {};  // formats whose codes are integers
+
+std::vector<KvCase> int8_cases() {
+  std::vector<KvCase> cases = all_kv_cases();
+  std::erase_if(cases, [](const KvCase& k) { return k.kernels().score_int8 == nullptr; });
+  return cases;
+}
+
 /// Scores of n rows [n_queries][n + kGap], sentinels between them.
 std::vector<float> scores_of(const KvKernels& kernels, const PackedRows& rows, int n,
                              const std::vector<float>& queries) {
@@ -209,8 +217,7 @@ TEST_P(KvConformance, ScoreIsTheProductWithTheDecodedRow) {
 
 /// Rounding a query to int8 moves a score by a random walk of d steps of 1/254 of the query's
 /// largest value at most; rounding the codebook does the same to the row.
-TEST_P(KvConformance, Int8ScoreIsCloseToTheProductWithTheDecodedRow) {
-  if (c.kernels().score_int8 == nullptr) GTEST_SKIP() << "codes are no integers";
+TEST_P(KvInt8Conformance, Int8ScoreIsCloseToTheProductWithTheDecodedRow) {
   for (const int d : kDims) {
     const PackedRows rows(c, 33, d);
     const std::vector<float> query = random_floats(size(d), 5);
@@ -257,8 +264,7 @@ TEST_P(KvConformance, FinishedSumIsTheSumOfDecodedRows) {
 
 /// Of a sum over rows, each value and each weight is rounded: to 1/254 of the largest value of a
 /// codebook and to 1/32258 of the largest weight. Both are random walks.
-TEST_P(KvConformance, Int8SumIsCloseToTheSumOfDecodedRows) {
-  if (c.kernels().accumulate_int8 == nullptr) GTEST_SKIP() << "codes are no integers";
+TEST_P(KvInt8Conformance, Int8SumIsCloseToTheSumOfDecodedRows) {
   for (const int d : kDims) {
     const PackedRows rows(c, 300, d);
     const std::vector<float> weights = random_weights(300, 6);
@@ -289,8 +295,7 @@ TEST_P(KvConformance, Int8SumIsCloseToTheSumOfDecodedRows) {
 }
 
 /// What attention relies on: rows of weight 0 may be left out, and queries be computed apart.
-TEST_P(KvConformance, Int8SumsDoNotDependOnWhatElseIsComputed) {
-  if (c.kernels().accumulate_int8 == nullptr) GTEST_SKIP() << "codes are no integers";
+TEST_P(KvInt8Conformance, Int8SumsDoNotDependOnWhatElseIsComputed) {
   constexpr int kQueries = 53;  // more than are rounded together
   constexpr int kRows = 256;
   for (const int d : {16, 64, 80, 256}) {
@@ -314,8 +319,7 @@ TEST_P(KvConformance, Int8SumsDoNotDependOnWhatElseIsComputed) {
   }
 }
 
-TEST_P(KvConformance, Int8SumsOfNothingAreNothing) {
-  if (c.kernels().accumulate_int8 == nullptr) GTEST_SKIP() << "codes are no integers";
+TEST_P(KvInt8Conformance, Int8SumsOfNothingAreNothing) {
   const PackedRows rows(c, 40, 64);
   const std::vector<float> start = random_floats(2 * 64, 15);
   for (const float weight : {0.0f, 1e-44f, 1e-36f}) {
@@ -401,6 +405,8 @@ TEST_P(KvConformance, RowsMayBeDividedBetweenPanels) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, KvConformance, testing::ValuesIn(all_kv_cases()),
+                         testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(All, KvInt8Conformance, testing::ValuesIn(int8_cases()),
                          testing::PrintToStringParamName());
 
 }  // namespace

@@ -1,10 +1,10 @@
 // How packed rows with integer codes lie in the cache: 32 positions together, column by column.
 //
-// A row is cut into columns: the header of each block, then the block's codes, four bytes a column,
-// or two where codes have three bits. A panel holds the first column of all its rows, then the
-// second, and so on: at the offset that a column has in a row, times 32. Four bytes of sixteen rows
-// are then one load with a row in each lane, and every column is a whole number of cache lines.
-// A panel takes the bytes of 32 rows, no more.
+// A row is cut into columns: each half float of a block's header, then the block's codes, four
+// bytes a column, or two where codes have three bits. A panel holds the first column of all its
+// rows, then the second, and so on: at the offset that a column has in a row, times 32. Four bytes
+// of sixteen rows are then one load with a row in each lane, and every column is a whole number of
+// cache lines. A panel takes the bytes of 32 rows, no more.
 #pragma once
 
 #include "formats/kv/kv_format.h"
@@ -118,29 +118,25 @@ struct KvPanel {
     }
   }
   /// What the headers of block b say of sixteen rows.
-  QUANT_KV_STEP F scale(Rows rows, int b) {
-    const uint8_t* p = header(rows, b);
-    if constexpr (kHeader == 2) return S::load_half(reinterpret_cast<const uint16_t*>(p));
-    return S::template half_of<0>(S::template load_bytes<64>(p));
-  }
+  QUANT_KV_STEP F scale(Rows rows, int b) { return header(rows, block_offset(b)); }
   QUANT_KV_STEP F minimum(Rows rows, int b) requires(kHeader == 4) {
-    return S::template half_of<1>(S::template load_bytes<64>(header(rows, b)));
+    return header(rows, block_offset(b) + 2);
   }
 
  private:
   static size_t block_offset(int b) {
     return static_cast<size_t>(b) * static_cast<size_t>(kHeader + kBlock * kBits / 8);
   }
-  QUANT_KV_STEP const uint8_t* header(Rows rows, int b) {
-    return rows.panel + kKvPanelRows * block_offset(b) + 16 * kHeader * rows.half;
+  QUANT_KV_STEP F header(Rows rows, size_t offset) {
+    const uint8_t* p = rows.panel + kKvPanelRows * offset + 16 * 2 * rows.half;
+    return S::load_half(reinterpret_cast<const uint16_t*>(p));
   }
   /// Calls visit<bytes>(offset in a row) for every column.
   template <class Visit>
   QUANT_KV_STEP void for_columns(int d, const Visit& visit) {
     size_t offset = 0;
     for (int j = 0; j < d; j += block(d)) {
-      visit.template operator()<kHeader>(offset);
-      offset += kHeader;
+      for (int i = 0; i < kHeader; i += 2, offset += 2) visit.template operator()<2>(offset);
       const int n = d - j < block(d) ? d - j : block(d);
       const size_t end = offset + static_cast<size_t>(n * kBits / 8);
       for (; offset < end; offset += kColumn) visit.template operator()<kColumn>(offset);

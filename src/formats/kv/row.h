@@ -21,7 +21,7 @@ static inline void prefetch_ahead_of(const uint8_t* rows, size_t n, size_t row_b
   constexpr size_t kMost = 9000;
   const size_t chunk = kChunkRows * row_bytes;
   const uint8_t* ahead = rows + (chunk < kMost ? chunk : kMost);
-  for (size_t at = 0; at < n * row_bytes; at += 64) __builtin_prefetch(ahead + at, 0, 2);
+  for (size_t at = 0; at < n * row_bytes; at += 64) __builtin_prefetch(ahead + at, 0, 3);
 }
 
 /// The same in small steps, where rows are read faster than memory brings them and worked on later.
@@ -34,7 +34,7 @@ class KvPrefetch {
         step_((n * row_bytes / steps + 127) & ~size_t{63}) {}
   inline __attribute__((always_inline)) void step() {
     if (at_ >= end_) return;
-    for (size_t i = 0; i < step_; i += 64) __builtin_prefetch(at_ + i, 0, 2);
+    for (size_t i = 0; i < step_; i += 64) __builtin_prefetch(at_ + i, 0, 3);
     at_ += step_;
   }
 
