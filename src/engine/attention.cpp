@@ -2,52 +2,15 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 
 #include "base/parallel.h"
 #include "base/to_size.h"
-#include "engine/exact_rows.h"
 
 namespace quant {
 namespace {
 
-constexpr float kMasked = -std::numeric_limits<float>::infinity();
 /// Query rows that share a decode of a tile. More would push scores out of the L2 cache.
 constexpr int kBlockRows = 48;
-
-PositionRange positions_of(std::int64_t chunk) noexcept {
-  return {chunk * Attention::kChunk, (chunk + 1) * Attention::kChunk};
-}
-
-/// The smallest range that holds the given range of every view, clipped to the chunk.
-template <class Range>
-PositionRange union_of(const std::vector<QueryView>& views, int count, PositionRange chunk,
-                       Range range) {
-  PositionRange all{chunk.end, chunk.begin};
-  for (int i = 0; i < count; ++i) {
-    const PositionRange one = (views[to_size(i)].*range).clipped_to(chunk);
-    if (one.empty()) continue;
-    all = {std::min(all.begin, one.begin), std::max(all.end, one.end)};
-  }
-  return all;
-}
-
-void clear_weights(PositionRange range, PositionRange chunk, float* weights) {
-  if (!range.empty())
-    std::fill_n(weights + (range.begin - chunk.begin), range.end - range.begin, 0.0f);
-}
-
-/// Moves the weights of a query's own range within a chunk to another list, which becomes zero in
-/// the rest of `all`.
-void move_weights(PositionRange own, PositionRange all, PositionRange chunk, float* from,
-                  float* to) {
-  const PositionRange moved = own.clipped_to(all);
-  clear_weights(all, chunk, to);
-  if (moved.empty()) return;
-  const std::int64_t first = moved.begin - chunk.begin;
-  std::copy_n(from + first, moved.end - moved.begin, to + first);
-  clear_weights(moved, chunk, from);
-}
 
 }  // namespace
 
@@ -223,162 +186,6 @@ void Attention::set_views(const Task& task) const noexcept {
     const std::size_t at = to_size(i);
     task.work.key_views[at] = query_view(task.layer.keys.side(), batch.sliding_window, t);
     task.work.value_views[at] = query_view(task.layer.values.side(), batch.sliding_window, t);
-  }
-}
-
-void Attention::attend_chunk(const Task& task, std::int64_t chunk,
-                             const Part& part) const noexcept {
-  const PositionRange positions = positions_of(chunk);
-  if (task.block.count == 1) fetch_window(task, chunk);
-  score_chunk(task, positions);
-  softmax_chunk(task, positions, part);
-  accumulate_chunk(task, positions, part);
-}
-
-/// A single token reads each row of its window just once, from memory that other layers have pushed
-/// out of the caches. The chunk before the window fetches what a chunk may hold of it.
-void Attention::fetch_window(const Task& task, std::int64_t chunk) const noexcept {
-  const auto fetch = [&](const KvStore& store, const QueryView& view) {
-    const std::int64_t begin = view.window.begin;
-    if (begin / kChunk != chunk + 1) return;
-    const std::int64_t end = std::min(begin + kChunk, task.layer.batch.first_position);
-    fetch_window_rows(store, task.block.kv_head, view.window.clipped_to({begin, end}));
-  };
-  fetch(task.layer.keys, task.work.key_views[0]);
-  fetch(task.layer.values, task.work.value_views[0]);
-}
-
-/// Fills work.scores with the scores of all that is visible.
-void Attention::score_chunk(const Task& task, PositionRange chunk) const noexcept {
-  const auto& [layer, block, queries, first_row, work] = task;
-  const int rows = block.count * group_;
-  const float* packed_queries = queries.packed.data() + first_row * key_dim_;
-  const KvInt8Queries int8 = queries.int8(first_row, key_dim_);
-  layer.keys.for_packed(
-      block.kv_head, union_of(work.key_views, block.count, chunk, &QueryView::packed),
-      [&](std::int64_t p, int n, const std::uint8_t* packed) {
-        float* scores = work.scores.data() + (p - chunk.begin);
-        if (layer.int8_scores) {
-          layer.key_kernels.score_int8(packed, n, key_dim_, int8, rows, scores, kStride);
-        } else {
-          layer.key_kernels.score(packed, n, key_dim_, packed_queries, rows, scores, kStride);
-        }
-      });
-  if (layer.exact_keys) score_exact(task, chunk);
-}
-
-/// Scores of exact rows. A single token's go right to work.scores; those of several are computed
-/// apart, because some see exact rows where others see codes.
-void Attention::score_exact(const Task& task, PositionRange chunk) const noexcept {
-  const auto& [layer, block, queries, first_row, work] = task;
-  const int rows = block.count * group_;
-  const float* exact_queries = queries.exact.data() + first_row * key_dim_;
-  float* scores = block.count == 1 ? work.scores.data() : work.exact_scores.data();
-  const KvKernels& fp32 = kv_kernels(kernels_, KvType::kFp32);
-  const float* fresh =
-      layer.batch.exact_keys + to_size(block.kv_head) * to_size(max_batch_) * to_size(key_dim_);
-  const PositionRange sink = union_of(work.key_views, block.count, chunk, &QueryView::sink);
-  const PositionRange window = union_of(work.key_views, block.count, chunk, &QueryView::window);
-  for_exact(layer.keys, block.kv_head, sink, window, layer.batch.first_position, fresh,
-            [&](std::int64_t p, int n, const float* exact) {
-              fp32.score(reinterpret_cast<const std::uint8_t*>(exact), n, key_dim_, exact_queries,
-                         rows, scores + (p - chunk.begin), kStride);
-            });
-  for (int row = 0; row < rows && block.count > 1; ++row) {
-    const std::size_t list = to_size(row) * kStride;
-    const QueryView& view = work.key_views[to_size(row / group_)];
-    for (const PositionRange& range : {view.sink, view.window}) {
-      const PositionRange part = range.clipped_to(chunk);
-      if (part.empty()) continue;
-      std::copy_n(scores + list + (part.begin - chunk.begin), part.end - part.begin,
-                  work.scores.data() + list + (part.begin - chunk.begin));
-    }
-  }
-}
-
-/// Turns scores into weights relative to the chunk's own maximum, 0 where a query sees nothing.
-void Attention::softmax_chunk(const Task& task, PositionRange chunk,
-                              const Part& part) const noexcept {
-  for (int row = 0; row < task.block.count * group_; ++row) {
-    float* scores = task.work.scores.data() + to_size(row) * kStride;
-    const QueryView& view = task.work.key_views[to_size(row / group_)];
-    const PositionRange seen = PositionRange{view.sink.begin, view.window.end}.clipped_to(chunk);
-    if (seen.empty()) {
-      part.maximum[row] = kMasked;
-      part.sum[row] = 0.0f;
-      std::fill_n(scores, kChunk, 0.0f);
-      continue;
-    }
-    const int begin = static_cast<int>(seen.begin - chunk.begin);
-    const int end = static_cast<int>(seen.end - chunk.begin);
-    const int first = begin / 16 * 16;  // whole vectors
-    const int last = (end + 15) / 16 * 16;
-    if (softcap_ > 0.0f) kernels_.softcap(scores + first, softcap_, last - first);
-    std::fill(scores, scores + first, 0.0f);
-    std::fill(scores + first, scores + begin, kMasked);
-    std::fill(scores + end, scores + last, kMasked);
-    std::fill(scores + last, scores + kChunk, 0.0f);
-    kernels_.softmax_part(scores + first, last - first, part.maximum + row, part.sum + row);
-  }
-}
-
-bool Attention::has_exact_values(const Task& task, PositionRange chunk) const noexcept {
-  const auto seen = [&](auto range) {
-    return !union_of(task.work.value_views, task.block.count, chunk, range).empty();
-  };
-  return task.layer.exact_values && (seen(&QueryView::sink) || seen(&QueryView::window));
-}
-
-/// Weighted sums of values. accumulate_exact comes first: it takes the weights of exact values out
-/// of work.scores.
-void Attention::accumulate_chunk(const Task& task, PositionRange chunk,
-                                 const Part& part) const noexcept {
-  const auto& [layer, block, queries, first_row, work] = task;
-  const int rows = block.count * group_;
-  if (has_exact_values(task, chunk)) accumulate_exact(task, chunk, part);
-  std::fill_n(part.packed, to_size(rows) * to_size(value_dim_), 0.0f);
-  layer.values.for_packed(
-      block.kv_head, union_of(work.value_views, block.count, chunk, &QueryView::packed),
-      [&](std::int64_t p, int n, const std::uint8_t* packed) {
-        const KvKernels& kernels = layer.value_kernels;
-        float* weights = work.scores.data() + (p - chunk.begin);
-        if (layer.int8_values) {
-          kernels.accumulate_int8(packed, n, value_dim_, weights, kStride, rows, part.packed);
-        } else {
-          kernels.accumulate(packed, n, value_dim_, weights, kStride, rows, part.packed);
-        }
-      });
-}
-
-/// Takes the weights of exact values out of work.scores: packed sums begin at a panel, before the
-/// end of a sink. Of several tokens, some see exact values where others see codes, so that their
-/// weights move to work.exact_scores first.
-void Attention::accumulate_exact(const Task& task, PositionRange chunk,
-                                 const Part& part) const noexcept {
-  const auto& [layer, block, queries, first_row, work] = task;
-  const int rows = block.count * group_;
-  std::fill_n(part.exact, to_size(rows) * to_size(value_dim_), 0.0f);
-  const PositionRange sink = union_of(work.value_views, block.count, chunk, &QueryView::sink);
-  const PositionRange window = union_of(work.value_views, block.count, chunk, &QueryView::window);
-  for (int row = 0; row < rows && block.count > 1; ++row) {
-    const QueryView& view = work.value_views[to_size(row / group_)];
-    float* weights = work.scores.data() + to_size(row) * kStride;
-    float* exact = work.exact_scores.data() + to_size(row) * kStride;
-    move_weights(view.sink, sink, chunk, weights, exact);
-    move_weights(view.window, window, chunk, weights, exact);
-  }
-  float* weights = block.count == 1 ? work.scores.data() : work.exact_scores.data();
-  const KvKernels& fp32 = kv_kernels(kernels_, KvType::kFp32);
-  const float* fresh =
-      layer.batch.exact_values + to_size(block.kv_head) * to_size(max_batch_) * to_size(value_dim_);
-  for_exact(layer.values, block.kv_head, sink, window, layer.batch.first_position, fresh,
-            [&](std::int64_t p, int n, const float* exact) {
-              fp32.accumulate(reinterpret_cast<const std::uint8_t*>(exact), n, value_dim_,
-                              weights + (p - chunk.begin), kStride, rows, part.exact);
-            });
-  for (int row = 0; row < rows && block.count == 1; ++row) {
-    clear_weights(sink, chunk, weights + to_size(row) * kStride);
-    clear_weights(window, chunk, weights + to_size(row) * kStride);
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -103,12 +104,19 @@ class Attention {
     Workspace& work;
   };
 
+  /// The maximum of a part that sees nothing.
+  static constexpr float kMasked = -std::numeric_limits<float>::infinity();
+
+  static PositionRange positions_of(std::int64_t chunk) noexcept {
+    return {chunk * kChunk, (chunk + 1) * kChunk};
+  }
   Block block_at(std::int64_t index, int blocks_a_head, int n_tokens) const noexcept;
   PositionRange chunks_of(const Layer& layer, const Block& block) const noexcept;
   void attend_whole(const Layer& layer, const Block& block, Workspace& work) const noexcept;
   void attend_split(const Layer& layer) noexcept;
   void prepare(const Task& task) const noexcept;
   void set_views(const Task& task) const noexcept;
+  // attention_chunk.cpp:
   void attend_chunk(const Task& task, std::int64_t chunk, const Part& part) const noexcept;
   void fetch_window(const Task& task, std::int64_t chunk) const noexcept;
   void score_chunk(const Task& task, PositionRange chunk) const noexcept;
