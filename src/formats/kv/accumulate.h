@@ -14,13 +14,11 @@ struct KvAccumulate {
   /// Up to so many queries, unpacking again for each block of them is cheaper than a panel.
   static constexpr int kDirectQueries = 2 * S::kBlockRows;
 
-  static constexpr bool kInPanels = requires { Format::kBits; };
-
   /// acc[h][j] += Σ_i weights[h][i]·decode(row i)[j] for j in [0, d); see kv_format.h.
   static void run(const uint8_t* packed, int n, int d, float* weights, size_t weights_stride,
                   int n_queries, float* acc) {
     const Rows rows{packed, Format::row_bytes(d), n, d, weights, weights_stride, n_queries};
-    if constexpr (!kInPanels) {
+    if constexpr (!KvInPanels<Format>) {
       if (n_queries <= kDirectQueries) {
         all_columns<Direct>(rows, weights, acc);
         return;
@@ -74,24 +72,15 @@ struct KvAccumulate {
 
   static void multiply_by_gains(const Rows& rows, float* weights) {
     for (int i = 0; i < rows.n; i += 16) {
-      const F gains =
-          KvPanel<S, Format>::scale(KvPanel<S, Format>::rows_at(rows.packed, rows.d, i), 0);
-      alignas(64) float gain[16];
-      S::store(gain, gains);
-      for (int h = 0; h < rows.n_queries; ++h) {
-        float* w = weights + static_cast<size_t>(h) * rows.weights_stride + i;
-        if (rows.n - i >= 16) {
-          S::store(w, S::mul(S::load(w), gains));
-        } else {
-          for (int r = 0; r < rows.n - i; ++r) w[r] *= gain[r];
-        }
-      }
+      KvTileSteps<S, Format>::multiply_by_gains(KvPanel<S, Format>::rows_at(rows.packed, rows.d, i),
+                                                rows.n - i < 16 ? rows.n - i : 16, rows.n_queries,
+                                                weights + i, rows.weights_stride);
     }
   }
 
   template <class Values>
   static void all_columns(const Rows& rows, float* weights, float* acc) {
-    if constexpr (requires { Format::gain(rows.packed); }) multiply_by_gains(rows, weights);
+    if constexpr (KvWithGain<Format>) multiply_by_gains(rows, weights);
     int j = 0;
     for (; j + 16 * S::kBlockColumns <= rows.d; j += 16 * S::kBlockColumns) {
       columns<S::kBlockColumns>(rows, Values{}, j, acc + j);
@@ -117,7 +106,7 @@ struct KvAccumulate {
   /// panel[r][c] = values [j + 16·c, j + 16·c + 16) of row r.
   template <int C>
   static void unpack(const Rows& rows, int j, float* panel) {
-    if constexpr (kInPanels) {
+    if constexpr (KvInPanels<Format>) {
       for (int r = 0; r < rows.n; r += 16) {
         const auto sixteen = KvPanel<S, Format>::rows_at(rows.packed, rows.d, r);
         if (j == 0) prefetch_ahead_of(rows.at(r), 16, rows.row_bytes);

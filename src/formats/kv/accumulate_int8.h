@@ -14,7 +14,7 @@ struct KvAccumulateInt8 {
   using Panel = KvPanel<S, Format>;
   using Steps = KvTileSteps<S, Format>;
   /// Rows of one integer sum: what one chunk of attention has. 256·127·127 fits any accumulator.
-  static constexpr int kRows = 256;
+  static constexpr int kRows = static_cast<int>(kKvChunkRows);
   /// Queries whose weights are rounded together: 24 KiB of codes.
   static constexpr int kQueries = 48;
   /// The largest weight, in steps: two bytes of seven bits.

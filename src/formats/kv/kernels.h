@@ -12,13 +12,10 @@ namespace quant {
 
 template <class S, class Format>
 struct KvFunctions {
-  static constexpr bool kHasGain = requires(const uint8_t* row) { Format::gain(row); };
-  static constexpr bool kInPanels = requires { Format::kBits; };
-
   static void decode(const uint8_t* row, int d, float* out) {
     for (int j = 0; j < d; j += 16) {
       auto values = Format::values16(row, d, j);
-      if constexpr (kHasGain)
+      if constexpr (KvWithGain<Format>)
         values = S::mul(values, S::set1(KvRow<S>::get_half(Format::gain(row))));
       S::store(out + j, values);
     }
@@ -35,14 +32,14 @@ struct KvFunctions {
   }
 
   static void put(const uint8_t* row, int d, int64_t slot, uint8_t* panels) {
-    if constexpr (kInPanels) {
+    if constexpr (KvInPanels<Format>) {
       KvPanel<S, Format>::put(row, d, slot, panels);
     } else {
       memcpy(panels + static_cast<size_t>(slot) * Format::row_bytes(d), row, Format::row_bytes(d));
     }
   }
   static void take(const uint8_t* panels, int d, int64_t slot, uint8_t* row) {
-    if constexpr (kInPanels) {
+    if constexpr (KvInPanels<Format>) {
       KvPanel<S, Format>::take(panels, d, slot, row);
     } else {
       memcpy(row, panels + static_cast<size_t>(slot) * Format::row_bytes(d), Format::row_bytes(d));
@@ -51,7 +48,7 @@ struct KvFunctions {
 
   static void score(const uint8_t* panels, int n, int d, const float* queries, int n_queries,
                     float* scores, size_t scores_stride) {
-    if constexpr (!kInPanels) {
+    if constexpr (!KvInPanels<Format>) {
       if (n_queries <= KvScorePlain<S, Format>::kMostQueries) {
         KvScorePlain<S, Format>::score(panels, n, d, queries, n_queries, scores, scores_stride);
         return;
@@ -76,8 +73,9 @@ struct KvFunctions {
                            lanes);
         }
       }
-      if constexpr (kHasGain)
-        multiply_by_gains(panels, i, lanes, d, n_queries, scores + i, scores_stride);
+      if constexpr (KvWithGain<Format>)
+        KvTileSteps<S, Format>::multiply_by_gains(KvPanel<S, Format>::rows_at(panels, d, i), lanes,
+                                                  n_queries, scores + i, scores_stride);
     }
   }
 
@@ -86,7 +84,7 @@ struct KvFunctions {
   static void fill_tile(const uint8_t* panels, int i, int lanes, int d, float* tile) {
     for (int j = 0; j < d; j += 16) {
       typename S::F32x16 block[16];
-      if constexpr (kInPanels) {
+      if constexpr (KvInPanels<Format>) {
         KvTileSteps<S, Format>::values16(KvPanel<S, Format>::rows_at(panels, d, i), j, block);
       } else {
         for (int r = 0; r < 16; ++r) {
@@ -96,21 +94,6 @@ struct KvFunctions {
         S::transpose(block);
       }
       for (int r = 0; r < 16; ++r) S::store(tile + (j + r) * 16, block[r]);
-    }
-  }
-
-  static void multiply_by_gains(const uint8_t* panels, int i, int lanes, int d, int n_queries,
-                                float* scores, size_t scores_stride) {
-    const auto gains = KvPanel<S, Format>::scale(KvPanel<S, Format>::rows_at(panels, d, i), 0);
-    alignas(64) float gain[16];
-    S::store(gain, gains);
-    for (int h = 0; h < n_queries; ++h) {
-      float* out = scores + static_cast<size_t>(h) * scores_stride;
-      if (lanes == 16) {
-        S::store(out, S::mul(S::load(out), gains));
-      } else {
-        for (int r = 0; r < lanes; ++r) out[r] *= gain[r];
-      }
     }
   }
 };
@@ -129,7 +112,7 @@ constexpr KvKernels kv_kernels_of() {
                     .accumulate = KvAccumulate<S, Format>::run,
                     .accumulate_int8 = nullptr,
                     .finish_value = Functions::finish_value};
-  if constexpr (Functions::kInPanels) {
+  if constexpr (KvInPanels<Format>) {
     kernels.prepare_query_int8 = KvScoreInt8<S, Format>::prepare;
     kernels.score_int8 = KvScoreInt8<S, Format>::score;
     kernels.accumulate_int8 = KvAccumulateInt8<S, Format>::run;

@@ -6,7 +6,7 @@
 //   row_bytes(d): bytes of a row;
 //   encode(row, d, out): see below;
 //   values16(row, d, j): values j to j + 15, j a multiple of 16, in the basis of the codes;
-//   kHasGain and gain(row), where all values of a row have a common fp16 factor: its address;
+//   gain(row), where all values of a row have a common fp16 factor: its address;
 //   values16 is without it;
 //   rotate(x, d), unrotate(x, d), where that basis is not the row's own: there and back, in place;
 // and, where the codes are integers,

@@ -33,7 +33,6 @@ struct KvQ8_0 {
   }
 
   static constexpr int kBits = 8;
-  static constexpr bool kHasGain = false;
   static constexpr bool kInt8Signed = true;
   static constexpr float kInt8Unit = 1.0f;
   static typename S::I32x16 int8(typename S::I32x16 codes) { return codes; }

@@ -13,13 +13,25 @@ namespace quant {
 /// What every format asks of a head_dim.
 static constexpr bool is_kv_head_dim(int d) { return d >= 16 && d <= kKvMaxHeadDim && d % 16 == 0; }
 
+/// Formats whose rows have a common factor, and formats whose codes are integers.
+template <class Format>
+concept KvWithGain = requires(const uint8_t* row) {
+  Format::gain(row);
+};
+template <class Format>
+concept KvInPanels = requires {
+  Format::kBits;
+};
+
+/// Rows that attention works on together.
+static constexpr size_t kKvChunkRows = 256;
+
 /// Attention reads the rows of a head once, front to back, and computes for longer than memory
 /// takes; but pages and the turns that keys and values take stop the processor's own prefetcher.
 /// Asks for what lies as far behind `rows` as attention comes back for in a chunk's time.
 static inline void prefetch_ahead_of(const uint8_t* rows, size_t n, size_t row_bytes) {
-  constexpr size_t kChunkRows = 256;
   constexpr size_t kMost = 9000;
-  const size_t chunk = kChunkRows * row_bytes;
+  const size_t chunk = kKvChunkRows * row_bytes;
   const uint8_t* ahead = rows + (chunk < kMost ? chunk : kMost);
   for (size_t at = 0; at < n * row_bytes; at += 64) __builtin_prefetch(ahead + at, 0, 3);
 }
@@ -29,7 +41,7 @@ class KvPrefetch {
  public:
   /// `steps` of them reach as far as n rows do.
   KvPrefetch(const uint8_t* rows, size_t n, size_t row_bytes, size_t steps)
-      : at_(rows + 256 * row_bytes),
+      : at_(rows + kKvChunkRows * row_bytes),
         end_(at_ + n * row_bytes),
         step_((n * row_bytes / steps + 127) & ~size_t{63}) {}
   inline __attribute__((always_inline)) void step() {

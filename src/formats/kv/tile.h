@@ -44,6 +44,21 @@ struct KvTileSteps {
     }
   }
 
+  /// Multiplies the first `lanes` of sixteen entries of each list x[h], x_stride apart, by the
+  /// rows' gains.
+  static void multiply_by_gains(Rows rows, int lanes, int n_lists, float* x, size_t x_stride) {
+    const F gains = Panel::scale(rows, 0);
+    alignas(64) float gain[16];
+    S::store(gain, gains);
+    for (int h = 0; h < n_lists; ++h, x += x_stride) {
+      if (lanes == 16) {
+        S::store(x, S::mul(S::load(x), gains));
+      } else {
+        for (int r = 0; r < lanes; ++r) x[r] *= gain[r];
+      }
+    }
+  }
+
   /// value[l] = coordinate j + l of sixteen rows in FP32.
   QUANT_KV_STEP void values16(Rows rows, int j, F (&value)[16]) {
     I v[4];
@@ -51,7 +66,7 @@ struct KvTileSteps {
     F scale = S::zero();
     F minimum = S::zero();
     const int b = Panel::block_of(j);
-    if constexpr (!Format::kHasGain) scale = Panel::scale(rows, b);
+    if constexpr (!KvWithGain<Format>) scale = Panel::scale(rows, b);
     if constexpr (kHasMinimum) minimum = Panel::minimum(rows, b);
     const auto put = [&]<int Byte>(int k) __attribute__((always_inline)) {
       const I code = S::template signed_byte<Byte>(v[k]);

@@ -45,7 +45,6 @@ struct KvTurbo {
     // Values that were not finite have reached the gain by now.
     return KvRow<S>::put_half(out, rms * (S::reduce_add(dot) / S::reduce_add(square)));
   }
-  static constexpr bool kHasGain = true;
   static const uint8_t* gain(const uint8_t* row) { return row; }
   static F values16(const uint8_t* row, int, int j) {
     return value(S::template unpack<Bits>(row + kHeader + j * Bits / 8), S::zero(), S::zero());

@@ -30,7 +30,6 @@ struct KvUniform {
   }
 
   static constexpr int kBits = Bits;
-  static constexpr bool kHasGain = false;
   static constexpr bool kInt8Signed = false;
   static constexpr float kInt8Unit = 1.0f;
   static typename S::I32x16 int8(typename S::I32x16 codes) { return codes; }
