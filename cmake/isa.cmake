@@ -7,8 +7,9 @@ function(quant_add_isa_sources target prefix)
     set(avx512_flags ${avx2_flags} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
                      -mprefer-vector-width=512
                      -Wno-maybe-uninitialized -Wno-uninitialized)  # false, inside GCC 12's own headers
+    set(amx_flags ${avx512_flags} -mamx-tile -mamx-int8)
     set(avxvnni_flags ${avx2_flags} -mavxvnni)
-    foreach(isa avx2 avxvnni avx512)
+    foreach(isa avx2 avxvnni avx512 amx)
       set(file ${prefix}${isa}.cpp)
       target_sources(${target} PRIVATE ${file})
       set_source_files_properties(${file} TARGET_DIRECTORY ${target}

@@ -9,8 +9,9 @@
 namespace quant {
 
 /// Instruction sets that have kernels. avx2 means AVX2+FMA+F16C; avxvnni adds AVX-VNNI; avx512
-/// means AVX-512 F, BW, DQ, VL and VNNI; neon means aarch64's baseline Advanced SIMD.
-enum class Isa { kScalar, kAvx2, kAvxVnni, kAvx512, kNeon };
+/// means AVX-512 F, BW, DQ, VL and VNNI; amx adds AMX-TILE and AMX-INT8; neon means aarch64's
+/// baseline Advanced SIMD.
+enum class Isa { kScalar, kAvx2, kAvxVnni, kAvx512, kAmx, kNeon };
 
 std::string_view isa_name(Isa isa) noexcept;
 /// Throws Error(kUsage) that lists the known names.

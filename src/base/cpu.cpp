@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cctype>
 #include <fstream>
@@ -24,6 +26,7 @@ constexpr IsaName kNames[] = {{Isa::kScalar, "scalar"},
                               {Isa::kAvx2, "avx2"},
                               {Isa::kAvxVnni, "avxvnni"},
                               {Isa::kAvx512, "avx512"},
+                              {Isa::kAmx, "amx"},
                               {Isa::kNeon, "neon"}};
 
 #if defined(__x86_64__)
@@ -52,6 +55,22 @@ bool has_avx_vnni() {
   return (eax & (1u << 4)) != 0;
 }
 
+/// AMX-TILE and AMX-INT8 (CPUID leaf 7, EDX bits 24 and 25), their state saved (XCR0 bits 17 and
+/// 18), and Linux's leave to use them, which holds for all threads of the process.
+bool has_amx(std::uint64_t state) {
+  constexpr std::uint64_t kTiles = std::uint64_t{3} << 17;
+  constexpr unsigned kTileAndInt8 = 3u << 24;
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;               // XFEATURE_XTILEDATA
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  return (state & kTiles) == kTiles && __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 &&
+         (edx & kTileAndInt8) == kTileAndInt8 &&
+         ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
 std::vector<Isa> detect() {
   constexpr std::uint64_t kYmm = 0x06;  // SSE and AVX state
   constexpr std::uint64_t kZmm = 0xe6;  // and opmask, upper ZMM, ZMM16-31
@@ -66,6 +85,7 @@ std::vector<Isa> detect() {
       avx2 && (state & kZmm) == kZmm && __builtin_cpu_supports("avx512f") != 0 &&
       __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
       __builtin_cpu_supports("avx512vl") != 0 && __builtin_cpu_supports("avx512vnni") != 0;
+  if (avx512 && has_amx(state)) isas.push_back(Isa::kAmx);
   if (avx512) isas.push_back(Isa::kAvx512);
   if (avx2 && has_avx_vnni()) isas.push_back(Isa::kAvxVnni);
   if (avx2) isas.push_back(Isa::kAvx2);
@@ -93,7 +113,7 @@ Isa parse_isa(std::string_view name) {
   }
   throw Error(
       ErrorKind::kUsage,
-      fmt::format("unknown instruction set '{}'; known: scalar, avx2, avxvnni, avx512, neon",
+      fmt::format("unknown instruction set '{}'; known: scalar, avx2, avxvnni, avx512, amx, neon",
                   name));
 }
 

@@ -114,8 +114,9 @@ std::size_t cache_bytes_read(const Session& session, int depth) {
 
 MachineLimits measure_machine(Isa isa, int threads) {
   const Kernels& kernels = kernels_for(isa);
-  return {read_bandwidth(threads), burst_rate(kernels.float_burst, kFloatBurstProducts, threads),
-          burst_rate(kernels.int8_burst, kInt8BurstProducts, threads)};
+  return {read_bandwidth(threads),
+          burst_rate(kernels.float_burst, kernels.float_burst_products, threads),
+          burst_rate(kernels.int8_burst, kernels.int8_burst_products, threads)};
 }
 
 BenchResult measure_speed(Session& session, int depth, const BenchOptions& options,

@@ -165,32 +165,6 @@ struct Elementwise {
     return sum;
   }
 
-  static float float_burst(int64_t n) {
-    F acc[12];
-    for (F& a : acc) a = S::set1(1.0f);
-    const F factor = S::set1(0.999f);
-    const F step = S::set1(0.001f);
-    for (int64_t i = 0; i < n; ++i) {
-#pragma GCC unroll 12
-      for (F& a : acc) a = S::fma(a, factor, step);
-    }
-    for (int i = 1; i < 12; ++i) acc[0] = S::add(acc[0], acc[i]);
-    return S::reduce_add(acc[0]);
-  }
-
-  static float int8_burst(int64_t n) {
-    const int8_t bytes[64] = {1, 2, 3, 4};
-    const auto weights = S::dot_weights(S::load_i32(reinterpret_cast<const int32_t*>(bytes)));
-    typename S::I32x16 acc[12];
-    for (auto& a : acc) a = S::set1_i32(0);
-    for (int64_t i = 0; i < n; ++i) {
-#pragma GCC unroll 12
-      for (auto& a : acc) a = S::dot4(a, weights, bytes);
-    }
-    for (int i = 1; i < 12; ++i) acc[0] = S::add_i32(acc[0], acc[i]);
-    return S::reduce_add(S::to_float(acc[0]));
-  }
-
  private:
   /// 0.5·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))), Hendrycks and Gimpel, arXiv 1606.08415; written as
   /// x·sigmoid(2·…), which is the same.

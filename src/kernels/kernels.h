@@ -52,18 +52,18 @@ struct Kernels {
   double (*weighted_difference)(const float* w, const float* a, const float* b, int n);
   /// Inputs of one group of Int8Inputs; the last group may have fewer.
   int int8_group;
+  /// Columns of an input of such a group that lie beside each other; a divisor of 32.
+  int int8_columns;
   /// Quantizes a group: x [g][cols] in blocks of 32, scale = max|x| / 127, q = nearest(x / scale).
   /// cols is a multiple of 32, g at most int8_group.
   void (*quantize_int8)(const float* x, int g, int cols, const Int8Group& out);
-  /// n steps of independent products that touch no memory, to measure the peak of the machine:
-  /// kFloatBurstProducts or kInt8BurstProducts a step. The result only keeps the work alive.
+  /// n steps of independent products that touch no memory, to measure the peak of the machine, and
+  /// the products of a step. The result only keeps the work alive.
   float (*float_burst)(std::int64_t n);
+  int float_burst_products;
   float (*int8_burst)(std::int64_t n);
+  int int8_burst_products;
 };
-
-/// Products in one step of Kernels::float_burst (twelve vectors) and int8_burst (four times that).
-inline constexpr int kFloatBurstProducts = 12 * 16;
-inline constexpr int kInt8BurstProducts = 12 * 64;
 
 /// The kernels of an available instruction set; see available_isas().
 const Kernels& kernels_for(Isa isa);

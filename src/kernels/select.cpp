@@ -9,11 +9,14 @@ extern const Kernels kKernelsScalar;
 extern const Kernels kKernelsAvx2;
 extern const Kernels kKernelsAvxVnni;
 extern const Kernels kKernelsAvx512;
+extern const Kernels kKernelsAmx;
 extern const Kernels kKernelsNeon;
 
 const Kernels& kernels_for(Isa isa) {
   switch (isa) {
 #if defined(__x86_64__)
+    case Isa::kAmx:
+      return kKernelsAmx;
     case Isa::kAvx512:
       return kKernelsAvx512;
     case Isa::kAvxVnni:

@@ -4,6 +4,7 @@
 #include "formats/kv/kernels.h"
 #include "formats/weight/kernels.h"
 #include "formats/weight/quantize_int8.h"
+#include "kernels/burst.h"
 #include "kernels/elementwise.h"
 #include "kernels/kernels.h"
 
@@ -31,9 +32,12 @@ struct KernelTable {
             .log_sum_exp_part = E::log_sum_exp_part,
             .weighted_difference = E::weighted_difference,
             .int8_group = S::kInt8Rows,
+            .int8_columns = S::kInt8Columns,
             .quantize_int8 = QuantizeInt8<S>::quantize,
-            .float_burst = E::float_burst,
-            .int8_burst = E::int8_burst};
+            .float_burst = FloatBurst<S>::run,
+            .float_burst_products = FloatBurst<S>::kProducts,
+            .int8_burst = Int8Burst<S>::run,
+            .int8_burst_products = Int8Burst<S>::kProducts};
   }
 };
 

@@ -16,6 +16,7 @@ struct Avx512 {
   using DotWeights = __m512i;
   static constexpr int kFloatRows = 12;
   static constexpr int kInt8Rows = 12;
+  static constexpr int kInt8Columns = 4;
   static constexpr int kBlockRows = 6;
   static constexpr int kBlockColumns = 4;
   static constexpr int kInt8BlockRows = 6;

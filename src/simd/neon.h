@@ -22,6 +22,7 @@ struct Neon {
   };
   static constexpr int kFloatRows = 6;
   static constexpr int kInt8Rows = 4;
+  static constexpr int kInt8Columns = 4;
   static constexpr int kBlockRows = 3;
   static constexpr int kBlockColumns = 2;
   static constexpr int kInt8BlockRows = 4;

@@ -35,6 +35,8 @@ struct Scalar {
   /// Rows of x that a register-blocked product works on at once.
   static constexpr int kFloatRows = 1;
   static constexpr int kInt8Rows = 1;
+  /// Columns of a row of int8 x that lie beside each other: 32 where Tiles multiply (amx.h).
+  static constexpr int kInt8Columns = 4;
   /// Rows and columns (of sixteen) of x that a product works on at once where columns are cheap to
   /// keep beside each other.
   static constexpr int kBlockRows = 1;

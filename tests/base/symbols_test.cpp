@@ -22,7 +22,8 @@ struct IsaObject {
 };
 constexpr IsaObject kIsaObjects[] = {{"isa_avx2.cpp.o:", "4Avx2"},
                                      {"isa_avxvnni.cpp.o:", "7AvxVnni"},
-                                     {"isa_avx512.cpp.o:", "6Avx512"}};
+                                     {"isa_avx512.cpp.o:", "6Avx512"},
+                                     {"isa_amx.cpp.o:", "3Amx"}};
 
 struct Findings {
   int tagged = 0;

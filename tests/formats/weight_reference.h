@@ -246,6 +246,7 @@ struct QuantizedInputs {
   QuantizedInputs(const Kernels& table, const std::vector<float>& x, int n_inputs,
                   std::int64_t n_cols)
       : group(table.int8_group),
+        neighbours(table.int8_columns),
         m(n_inputs),
         cols(n_cols),
         q(x.size()),
@@ -268,7 +269,8 @@ struct QuantizedInputs {
   /// Code of input i, column k.
   std::int8_t code(std::int64_t i, std::int64_t k) const {
     return q[static_cast<std::size_t>(group_begin(i) * cols +
-                                      (k / 4 * group_of(i) + i % group) * 4 + k % 4)];
+                                      (k / neighbours * group_of(i) + i % group) * neighbours +
+                                      k % neighbours)];
   }
   float block_scale(std::int64_t i, std::int64_t block) const {
     return scale[block_at(i, block, 1, 0)];
@@ -282,6 +284,7 @@ struct QuantizedInputs {
   }
 
   int group;
+  int neighbours;  // columns of an input side by side
   int m;
   std::int64_t cols;
   std::vector<std::int8_t> q;

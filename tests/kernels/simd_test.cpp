@@ -20,6 +20,7 @@ extern const SimdOpList kSimdOpsScalar;
 extern const SimdOpList kSimdOpsAvx2;
 extern const SimdOpList kSimdOpsAvxVnni;
 extern const SimdOpList kSimdOpsAvx512;
+extern const SimdOpList kSimdOpsAmx;
 extern const SimdOpList kSimdOpsNeon;
 
 namespace {
@@ -27,6 +28,8 @@ namespace {
 const SimdOpList& simd_ops(Isa isa) {
   switch (isa) {
 #if defined(__x86_64__)
+    case Isa::kAmx:
+      return kSimdOpsAmx;
     case Isa::kAvx512:
       return kSimdOpsAvx512;
     case Isa::kAvxVnni:

@@ -52,10 +52,8 @@ static constexpr int tile_columns(int64_t cols, int64_t begin) {
 /// Asks for what follows a packed tile in memory, the next panels, while it is worked on: what the
 /// processor foresees by itself is too close for one input.
 static inline void prefetch_ahead(const uint8_t* tile, size_t bytes) {
-#ifndef AHEAD
-#define AHEAD 4096
-#endif
-  for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(tile + AHEAD + at, 0, 2);
+  constexpr size_t kAhead = 4096;
+  for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(tile + kAhead + at, 0, 2);
 }
 
 /// Panels of one format, which has

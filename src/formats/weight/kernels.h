@@ -4,6 +4,7 @@
 #include "formats/weight/all.h"
 #include "formats/weight/product.h"
 #include "formats/weight/product_int8.h"
+#include "formats/weight/product_int8_tiles.h"
 
 namespace quant {
 
@@ -16,11 +17,20 @@ constexpr WeightKernels float_weight_kernels() {
 }
 
 template <class S, class Format>
+constexpr auto int8_product() {
+  if constexpr (HasTiles<S>) {
+    return Int8TileProduct<S, Format>::product;
+  } else {
+    return Int8Product<S, Format>::product;
+  }
+}
+
+template <class S, class Format>
 constexpr WeightKernels quantized_weight_kernels() {
   using Panel = CodePanel<S, Format>;
   using Product = FloatProduct<S, Panel>;
   return {Format::kType, Product::decode_row, Panel::panel_bytes,
-          Panel::pack,   Product::product,    Int8Product<S, Format>::product};
+          Panel::pack,   Product::product,    int8_product<S, Format>()};
 }
 
 /// An array, without std::array: see simd/scalar.h.

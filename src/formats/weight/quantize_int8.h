@@ -19,13 +19,14 @@ struct QuantizeInt8 {
     for (int i = 0; i < g; ++i) {
       for (int b = 0; b < cols / kInt8Block; ++b) {
         quantize_block(x + static_cast<int64_t>(i) * cols + b * kInt8Block, g,
-                       {out.q + b * kInt8Block * g + 4 * i, out.scale + b * g + i,
+                       {out.q + b * kInt8Block * g + kColumns * i, out.scale + b * g + i,
                         out.sum + b * kInt8Sums * g + i, out.scaled_sum + b * kInt8Sums * g + i});
       }
     }
   }
 
  private:
+  static constexpr int kColumns = S::kInt8Columns;
   static void quantize_block(const float* x, int g, const Int8Group& out) {
     const F low = S::load(x);
     const F high = S::load(x + 16);
@@ -41,7 +42,7 @@ struct QuantizeInt8 {
     alignas(16) int8_t q[kInt8Block];
     S::store_i8(q, low_codes);
     S::store_i8(q + 16, high_codes);
-    for (int at = 0; at < kInt8Block; at += 4) memcpy(out.q + at * g, q + at, 4);
+    for (int at = 0; at < kInt8Block; at += kColumns) memcpy(out.q + at * g, q + at, kColumns);
     *out.scale = scale;
     const int32_t low_sum = S::reduce_add_i32(low_codes);
     const int32_t high_sum = S::reduce_add_i32(high_codes);

@@ -35,10 +35,10 @@ struct FloatInputs {
 
 /// Inputs quantized by quantize_int8 (kernels/kernels.h), interleaved in groups of
 /// Kernels::int8_group inputs; the last group may have fewer. Within a group of g, neighbours are
-/// the same four columns of all g inputs, so that a kernel reads one stream. cols is a multiple of
-/// 32.
+/// the same c = Kernels::int8_columns columns of all g inputs, so that a kernel reads one stream.
+/// cols is a multiple of 32.
 struct Int8Inputs {
-  const std::int8_t* q;     // groups of [cols / 4][g][4], each in [-127, 127]
+  const std::int8_t* q;     // groups of [cols / c][g][c], each in [-127, 127]
   const float* scale;       // groups of [cols / 32][g]
   const std::int32_t* sum;  // groups of [cols / 32][kInt8Sums][g]: sums of q
   const float* scaled_sum;  // the same times the block's scale
