@@ -9,14 +9,15 @@
 namespace quant::test {
 namespace {
 
+/// Small groups: sixteen inputs of sixteen lanes take the compiler minutes.
 struct PlainTiles : Scalar {
-  static constexpr int kInt8Rows = 16;
+  static constexpr int kInt8Rows = 4;
   static constexpr int kInt8Columns = 32;
 
   template <int Columns>
   class Tiles {
    public:
-    explicit Tiles(int rest) : inputs_{16, rest} {}
+    explicit Tiles(int rest) : inputs_{kInt8Rows, rest} {}
     template <int Slot>
     void sum(const std::int8_t* x, const std::int32_t (*w)[16], std::int32_t (*out)[16]) const {
       for (int i = 0; i < inputs_[Slot]; ++i) {
@@ -64,7 +65,7 @@ TEST(WeightTilesTest, SameBitsAsScalarForEveryFormatAndBatch) {
     ++formats;
     for (const std::int64_t cols : column_counts(tiles.weights[i].type)) {
       const StoredRows rows(tiles.weights[i].type, kPanelRows, cols, 20);
-      for (const int m : {1, 2, 15, 16, 17, 31, 32, 33, 48, 53}) {
+      for (const int m : {1, 2, 3, 4, 5, 8, 11, 13}) {
         const std::vector<float> x = random_inputs(static_cast<std::size_t>(m * cols), 78);
         ASSERT_EQ(products(tiles, rows, x, m), products(kernels_for(Isa::kScalar), rows, x, m))
             << tensor_type_info(rows.type).name << ", " << m << " inputs of " << cols;
