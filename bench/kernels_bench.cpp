@@ -140,20 +140,21 @@ void run_kv(benchmark::State& state, const KvKernels& kernels, const KvFormatInf
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(rows.size()));
 }
 
-/// The weights of one chunk of one query whose scores spread as widely as `spread` says.
+/// The weights of one chunk of three queries whose scores spread as widely as `spread` says.
 void run_softmax(benchmark::State& state, const Kernels& table, float spread) {
   constexpr int kPositions = 256;
-  std::vector<float> scores = random_floats(kPositions);
+  constexpr int kQueries = 3;
+  std::vector<float> scores = random_floats(kQueries * kPositions);
   for (float& s : scores) s *= spread;
   std::vector<float> weights(scores.size());
-  float maximum = 0.0f;
-  float sum = 0.0f;
+  float maximum[kQueries];
+  float sum[kQueries];
   for (auto _ : state) {
     std::ranges::copy(scores, weights.begin());
-    table.softmax_part(weights.data(), kPositions, &maximum, &sum);
+    table.softmax_part(weights.data(), kPositions, kQueries, kPositions, maximum, sum);
     benchmark::ClobberMemory();
   }
-  state.SetItemsProcessed(state.iterations() * kPositions);
+  state.SetItemsProcessed(state.iterations() * kQueries * kPositions);
 }
 
 void run_encode(benchmark::State& state, const KvKernels& kernels, const KvFormatInfo& format,

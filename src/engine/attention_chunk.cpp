@@ -113,26 +113,31 @@ void Attention::score_exact(const Task& task, PositionRange chunk) const noexcep
 /// Turns scores into weights relative to the chunk's own maximum, 0 where a query sees nothing.
 void Attention::softmax_chunk(const Task& task, PositionRange chunk,
                               const Part& part) const noexcept {
-  for (int row = 0; row < task.block.count * group_; ++row) {
-    float* scores = task.work.scores.data() + to_size(row) * kStride;
-    const QueryView& view = task.work.key_views[to_size(row / group_)];
+  for (int token = 0; token < task.block.count; ++token) {
+    const int row = token * group_;
+    float* const lists = task.work.scores.data() + to_size(row) * kStride;
+    const QueryView& view = task.work.key_views[to_size(token)];
     const PositionRange seen = PositionRange{view.sink.begin, view.window.end}.clipped_to(chunk);
     if (seen.empty()) {
-      part.maximum[row] = kMasked;
-      part.sum[row] = 0.0f;
-      std::fill_n(scores, kChunk, 0.0f);
+      std::fill_n(part.maximum + row, group_, kMasked);
+      std::fill_n(part.sum + row, group_, 0.0f);
+      std::fill_n(lists, to_size(group_) * kStride, 0.0f);
       continue;
     }
     const int begin = static_cast<int>(seen.begin - chunk.begin);
     const int end = static_cast<int>(seen.end - chunk.begin);
     const int first = begin / 16 * 16;  // whole vectors
     const int last = (end + 15) / 16 * 16;
-    if (softcap_ > 0.0f) kernels_.softcap(scores + first, softcap_, last - first);
-    std::fill(scores, scores + first, 0.0f);
-    std::fill(scores + first, scores + begin, kMasked);
-    std::fill(scores + end, scores + last, kMasked);
-    std::fill(scores + last, scores + kChunk, 0.0f);
-    kernels_.softmax_part(scores + first, last - first, part.maximum + row, part.sum + row);
+    for (int head = 0; head < group_; ++head) {
+      float* scores = lists + to_size(head) * kStride;
+      if (softcap_ > 0.0f) kernels_.softcap(scores + first, softcap_, last - first);
+      std::fill(scores, scores + first, 0.0f);
+      std::fill(scores + first, scores + begin, kMasked);
+      std::fill(scores + end, scores + last, kMasked);
+      std::fill(scores + last, scores + kChunk, 0.0f);
+    }
+    kernels_.softmax_part(lists + first, kStride, group_, last - first, part.maximum + row,
+                          part.sum + row);
   }
 }
 

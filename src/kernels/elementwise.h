@@ -98,20 +98,15 @@ struct Elementwise {
     }
   }
 
-  static void softmax_part(float* x, int n, float* maximum, float* sum) {
-    F top = S::load(x);
-    for (int i = 16; i < n; i += 16) top = S::max(S::load(x + i), top);
-    *maximum = S::reduce_max(top);
-    const F shift = S::set1(*maximum);
-    const F lowest = S::set1(-FLT_MAX);
-    F total = S::zero();
-    for (int i = 0; i < n; i += 16) {
-      const F v = S::load(x + i);
-      const F e = S::select_less(v, lowest, S::zero(), exp(S::sub(v, shift)));
-      S::store(x + i, e);
-      total = S::add(total, e);
+  static void softmax_part(float* x, size_t stride, int rows, int n, float* maximum, float* sum) {
+    constexpr int R = S::kSoftmaxRows;
+    int row = 0;
+    for (; row + R <= rows; row += R) {
+      softmax_rows<R>(x + static_cast<size_t>(row) * stride, stride, n, maximum + row, sum + row);
     }
-    *sum = S::reduce_add(total);
+    for (; row < rows; ++row) {
+      softmax_rows<1>(x + static_cast<size_t>(row) * stride, stride, n, maximum + row, sum + row);
+    }
   }
 
   static float exp_scalar(float x) { return x < -FLT_MAX ? 0.0f : S::reduce_max(exp(S::set1(x))); }
@@ -166,6 +161,38 @@ struct Elementwise {
   }
 
  private:
+  /// R lists side by side: each alone waits for its reductions.
+  template <int R>
+  static void softmax_rows(float* x, size_t stride, int n, float* maximum, float* sum) {
+    F top[R];
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) top[r] = S::load(x + r * stride);
+    for (int i = 16; i < n; i += 16) {
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) top[r] = S::max(S::load(x + r * stride + i), top[r]);
+    }
+    F shift[R];
+    F total[R];
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      maximum[r] = S::reduce_max(top[r]);
+      shift[r] = S::set1(maximum[r]);
+      total[r] = S::zero();
+    }
+    const F lowest = S::set1(-FLT_MAX);
+    for (int i = 0; i < n; i += 16) {
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) {
+        const F v = S::load(x + r * stride + i);
+        const F e = S::select_less(v, lowest, S::zero(), exp(S::sub(v, shift[r])));
+        S::store(x + r * stride + i, e);
+        total[r] = S::add(total[r], e);
+      }
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) sum[r] = S::reduce_add(total[r]);
+  }
+
   /// 0.5·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))), Hendrycks and Gimpel, arXiv 1606.08415; written as
   /// x·sigmoid(2·…), which is the same.
   static F gelu_tanh(F x) {

@@ -39,9 +39,10 @@ struct Kernels {
   void (*gated_activation)(float* gate, const float* up, int n, Activation activation);
   /// x = cap·tanh(x / cap).
   void (*softcap)(float* x, float cap, int n);
-  /// Replaces x by exp(x - max) and gives {max, sum}; entries equal to -inf become exactly 0. The
-  /// sum is FP32. At least one entry must be finite.
-  void (*softmax_part)(float* x, int n, float* maximum, float* sum);
+  /// Replaces each of `rows` lists, x [rows][stride] with n entries, by exp(x - max) and gives the
+  /// maximum and the sum of each; entries equal to -inf become exactly 0. Sums are FP32. At least
+  /// one entry of a list must be finite.
+  void (*softmax_part)(float* x, std::size_t stride, int rows, int n, float* maximum, float* sum);
   /// exp(x) for x in [-87, 0], 0 for -inf: the weight of a softmax part.
   float (*exp)(float x);
   /// acc = acc·a + part·b.

@@ -47,6 +47,8 @@ struct Scalar {
   /// once.
   static constexpr int kInt8SumRows = 1;
   static constexpr int kInt8SumColumns = 1;
+  /// Lists that a softmax works on at once.
+  static constexpr int kSoftmaxRows = 1;
 
   // Floats.
   static F32x16 zero() { return set1(0.0f); }
