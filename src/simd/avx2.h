@@ -133,6 +133,12 @@ struct Avx2 {
     return {_mm256_permute_ps(v.low, kOrder), _mm256_permute_ps(v.high, kOrder)};
   }
 
+  QUANT_SIMD void interleave(F32x16& a, F32x16& b) {
+    const F32x16 first = interleaved(a.low, b.low);
+    b = interleaved(a.high, b.high);
+    a = first;
+  }
+
   // 32-bit integers.
   QUANT_SIMD I32x16 set1_i32(int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
   QUANT_SIMD I32x16 load_i32(const int32_t* p) { return {load_256(p), load_256(p + 8)}; }
@@ -303,6 +309,11 @@ struct Avx2 {
   QUANT_SIMD U8x16 lookup_u8(U8x16 table, U8x16 index) { return _mm_shuffle_epi8(table, index); }
 
  private:
+  QUANT_SIMD F32x16 interleaved(__m256 a, __m256 b) {
+    const __m256 low = _mm256_unpacklo_ps(a, b);
+    const __m256 high = _mm256_unpackhi_ps(a, b);
+    return {_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31)};
+  }
   QUANT_SIMD __m128i load_64(const void* p) {
     return _mm_loadl_epi64(static_cast<const __m128i*>(p));
   }

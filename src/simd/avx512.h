@@ -111,6 +111,14 @@ struct Avx512 {
     return _mm512_permute_ps(v, Distance == 2 ? 0x4e : 0xb1);
   }
 
+  QUANT_SIMD void interleave(F32x16& a, F32x16& b) {
+    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+    const F32x16 first = _mm512_permutex2var_ps(a, low, b);
+    b = _mm512_permutex2var_ps(a, high, b);
+    a = first;
+  }
+
   // 32-bit integers.
   QUANT_SIMD I32x16 set1_i32(int32_t x) { return _mm512_set1_epi32(x); }
   QUANT_SIMD I32x16 load_i32(const int32_t* p) { return _mm512_loadu_si512(p); }

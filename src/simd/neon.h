@@ -160,6 +160,16 @@ struct Neon {
     return v;
   }
 
+  QUANT_SIMD void interleave(F32x16& a, F32x16& b) {
+    F32x16 r[2];
+    for (int i = 0; i < 4; ++i) {
+      r[i / 2].part[i % 2 * 2] = vzip1q_f32(a.part[i], b.part[i]);
+      r[i / 2].part[i % 2 * 2 + 1] = vzip2q_f32(a.part[i], b.part[i]);
+    }
+    a = r[0];
+    b = r[1];
+  }
+
   // 32-bit integers.
   QUANT_SIMD I32x16 set1_i32(int32_t x) {
     const int32x4_t v = vdupq_n_s32(x);

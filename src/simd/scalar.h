@@ -167,6 +167,17 @@ struct Scalar {
     return r;
   }
 
+  /// a becomes a0 b0 a1 b1 … a7 b7, b the rest.
+  static void interleave(F32x16& a, F32x16& b) {
+    F32x16 r[2];
+    for (int i = 0; i < 16; ++i) {
+      r[i / 8].lane[i % 8 * 2] = a.lane[i];
+      r[i / 8].lane[i % 8 * 2 + 1] = b.lane[i];
+    }
+    a = r[0];
+    b = r[1];
+  }
+
   // 32-bit integers.
   static I32x16 set1_i32(int32_t x) {
     I32x16 r;

@@ -122,6 +122,14 @@ struct SimdOps {
     put_bits(out, S::template swap_lanes<8>(f(in, 0)), 3);
   }
 
+  static void interleave(In in, Out out) {
+    auto a = f(in, 0);
+    auto b = f(in, 1);
+    S::interleave(a, b);
+    put_bits(out, a, 0);
+    put_bits(out, b, 1);
+  }
+
   static void add_i32(In in, Out out) { put_i32(out, S::add_i32(i(in, 0), i(in, 1))); }
   static void or_i32(In in, Out out) { put_i32(out, S::or_i32(i(in, 0), i(in, 1))); }
   static void reduce_add_i32(In in, Out out) {
@@ -267,6 +275,7 @@ struct SimdOps {
       {"transpose", SimdDomain::kAny, transpose},
       {"transpose_i32", SimdDomain::kAny, transpose_i32},
       {"swap_lanes", SimdDomain::kAny, swap_lanes},
+      {"interleave", SimdDomain::kAny, interleave},
       {"add_i32", SimdDomain::kScalable, add_i32},
       {"or_i32", SimdDomain::kAny, or_i32},
       {"reduce_add_i32", SimdDomain::kScalable, reduce_add_i32},

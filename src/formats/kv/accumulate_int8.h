@@ -74,8 +74,11 @@ struct KvAccumulateInt8 {
     const int end = (b + 1) * block < sums.d ? (b + 1) * block : sums.d;
     constexpr int C = S::kInt8SumColumns;
     int j = b * block;
-    for (; j + 16 * C <= end; j += 16 * C) add_columns<C>(sums, codes, j);
-    for (; j < end; j += 16) add_columns<1>(sums, codes, j);
+    if constexpr (Panel::kPairs && C == 2) {
+      for (; j + 32 <= end; j += 32) add_columns<C, Pairs>(sums, codes, j);
+    }
+    for (; j + 16 * C <= end; j += 16 * C) add_columns<C, Packed<C>>(sums, codes, j);
+    for (; j < end; j += 16) add_columns<1, Packed<1>>(sums, codes, j);
   }
 
   static void round_weights(const Sums& sums, int b, Codes& codes) {
@@ -129,60 +132,92 @@ struct KvAccumulateInt8 {
     }
   }
 
-  /// Columns of rows straight from their panels, unpacked at each use.
+  /// Codes of rows straight from their panels, unpacked at each use, for C vectors of sums.
+  template <int C>
   struct Packed {
     const Sums& sums;
     int j;
 
-    /// Column c of rows [i, i + 16): row i + 4·q + r is byte r of a lane in v[q].
-    inline __attribute__((always_inline)) void load(int i, int c, I (&v)[4]) const {
-      Panel::codes16(Panel::rows_at(sums.panels, sums.d, i), j + 16 * c, v);
-      S::transpose_bytes(v);
+    /// Of rows [i, i + 16): row i + 4·q + r is byte r of a lane in v[c][q].
+    inline __attribute__((always_inline)) void load(int i, I (&v)[C][4]) const {
 #pragma GCC unroll 4
-      for (int q = 0; q < 4; ++q) v[q] = Format::int8(v[q]);
+      for (int c = 0; c < C; ++c) {
+        Panel::codes16(Panel::rows_at(sums.panels, sums.d, i), j + 16 * c, v[c]);
+        S::transpose_bytes(v[c]);
+#pragma GCC unroll 4
+        for (int q = 0; q < 4; ++q) v[c][q] = Format::int8(v[c][q]);
+      }
+    }
+    /// Brings sums into the order of coordinates.
+    static inline __attribute__((always_inline)) void order(F (&total)[C]) {
+      const I code = S::load_i32(Panel::kOrder.code);
+#pragma GCC unroll 4
+      for (int c = 0; c < C; ++c) total[c] = S::lookup(total[c], code);
     }
   };
-  /// The same, unpacked once for many queries.
-  template <int C>
-  struct Columns {
+  /// The same where two coordinates share each byte: one transposition serves both.
+  struct Pairs {
+    const Sums& sums;
+    int j;
+
+    inline __attribute__((always_inline)) void load(int i, I (&v)[2][4]) const {
+      Panel::columns32(Panel::rows_at(sums.panels, sums.d, i), j, v);
+#pragma GCC unroll 2
+      for (int c = 0; c < 2; ++c) {
+#pragma GCC unroll 4
+        for (int q = 0; q < 4; ++q) v[c][q] = Format::int8(v[c][q]);
+      }
+    }
+    static inline __attribute__((always_inline)) void order(F (&total)[2]) {
+      S::interleave(total[0], total[1]);
+    }
+  };
+  /// Codes unpacked once for many queries.
+  template <int C, class Source>
+  struct Unpacked {
     alignas(64) int8_t rows[kRows / 4][C][64];
 
-    explicit Columns(const Packed& packed) {
-      for (int i = 0; i < packed.sums.n; i += 16) {
-        for (int c = 0; c < C; ++c) {
-          I v[4];
-          packed.load(i, c, v);
+    Unpacked(const Source& source, int n) {
+      for (int i = 0; i < n; i += 16) {
+        I v[C][4];
+        source.load(i, v);
 #pragma GCC unroll 4
-          for (int q = 0; q < 4; ++q) {
-            S::store_i32(reinterpret_cast<int32_t*>(rows[i / 4 + q][c]), v[q]);
+        for (int q = 0; q < 4; ++q) {
+#pragma GCC unroll 4
+          for (int c = 0; c < C; ++c) {
+            S::store_i32(reinterpret_cast<int32_t*>(rows[i / 4 + q][c]), v[c][q]);
           }
         }
       }
     }
-    inline __attribute__((always_inline)) void load(int i, int c, I (&v)[4]) const {
+    inline __attribute__((always_inline)) void load(int i, I (&v)[C][4]) const {
 #pragma GCC unroll 4
       for (int q = 0; q < 4; ++q) {
-        v[q] = S::load_i32(reinterpret_cast<const int32_t*>(rows[i / 4 + q][c]));
+#pragma GCC unroll 4
+        for (int c = 0; c < C; ++c) {
+          v[c][q] = S::load_i32(reinterpret_cast<const int32_t*>(rows[i / 4 + q][c]));
+        }
       }
     }
+    static inline __attribute__((always_inline)) void order(F (&total)[C]) { Source::order(total); }
   };
 
   /// Columns [j, j + 16·C) of acc.
-  template <int C>
+  template <int C, class Source>
   static void add_columns(const Sums& sums, const Codes& codes, int j) {
     constexpr int R = S::kInt8SumRows;
-    const Packed packed{sums, j};
+    const Source source{sums, j};
     if (sums.n_queries <= R) {
-      add_queries<R, C>(sums.n_queries, 0, sums, codes, packed, j);
+      add_queries<R, C>(sums.n_queries, 0, sums, codes, source, j);
       return;
     }
-    const Columns<C> columns(packed);
+    const Unpacked<C, Source> unpacked(source, sums.n);
     // Divides the queries evenly into blocks that the registers hold.
     const int count = (sums.n_queries + R - 1) / R;
     for (int part = 0; part < count; ++part) {
       const int begin = sums.n_queries * part / count;
       const int end = sums.n_queries * (part + 1) / count;
-      add_queries<R, C>(end - begin, begin, sums, codes, columns, j);
+      add_queries<R, C>(end - begin, begin, sums, codes, unpacked, j);
     }
   }
 
@@ -205,8 +240,7 @@ struct KvAccumulateInt8 {
     for (int i = 0; i < sums.n; i += 16) {
       sums.ahead.step();
       I values[C][4];
-#pragma GCC unroll 4
-      for (int c = 0; c < C; ++c) source.load(i, c, values[c]);
+      source.load(i, values);
 #pragma GCC unroll 4
       for (int q = 0; q < 4; ++q) {
 #pragma GCC unroll 8
@@ -223,17 +257,21 @@ struct KvAccumulateInt8 {
         }
       }
     }
-    const I order = S::load_i32(Panel::kOrder.code);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       const F step = S::set1(codes.step[first + r]);
       const F zero = S::set1(codes.zero[first + r]);
-      float* out = sums.acc + (first + r) * sums.d + j;
+      F total[C];
 #pragma GCC unroll 4
       for (int c = 0; c < C; ++c) {
         // Both sums are exact in FP32.
-        const F total = S::fma(S::to_float(high[r][c]), S::set1(128.0f), S::to_float(low[r][c]));
-        const F value = S::fma(S::lookup(total, order), step, S::load(out + 16 * c));
+        total[c] = S::fma(S::to_float(high[r][c]), S::set1(128.0f), S::to_float(low[r][c]));
+      }
+      Source::order(total);
+      float* out = sums.acc + (first + r) * sums.d + j;
+#pragma GCC unroll 4
+      for (int c = 0; c < C; ++c) {
+        const F value = S::fma(total[c], step, S::load(out + 16 * c));
         S::store(out + 16 * c, Steps::kHasMinimum ? S::add(value, zero) : value);
       }
     }

@@ -117,6 +117,25 @@ struct KvPanel {
       v[3] = S::template byte_bits<6, 2, 0>(bytes);
     }
   }
+  /// Whether two codes of a row share a byte and all codes follow each other.
+  static constexpr bool kPairs = kWhole && kBits == 4;
+  /// Codes of coordinates [j, j + 32) of sixteen rows by coordinate, j a multiple of 32: byte r of
+  /// lane c in v[k][q] is that of coordinate j + 2·c + k of row 4·q + r.
+  QUANT_KV_STEP void columns32(Rows rows, int j, I (&v)[2][4]) requires(kPairs) {
+    const uint8_t* p = rows.panel + kKvPanelRows * static_cast<size_t>(kHeader + j / 2) +
+                       16 * kColumn * rows.half;
+    I bytes[4];
+#pragma GCC unroll 4
+    for (size_t k = 0; k < 4; ++k) {
+      bytes[k] = S::template load_bytes<64>(p + k * kKvPanelRows * kColumn);
+    }
+    S::transpose_bytes(bytes);
+#pragma GCC unroll 4
+    for (int q = 0; q < 4; ++q) {
+      v[0][q] = S::template byte_bits<0, 4, 0>(bytes[q]);
+      v[1][q] = S::template byte_bits<4, 4, 0>(bytes[q]);
+    }
+  }
   /// What the headers of block b say of sixteen rows.
   QUANT_KV_STEP F scale(Rows rows, int b) { return header(rows, block_offset(b)); }
   QUANT_KV_STEP F minimum(Rows rows, int b) requires(kHeader == 4) {
