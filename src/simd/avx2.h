@@ -195,6 +195,16 @@ struct Avx2 {
               _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
   }
 
+  QUANT_SIMD void store_i8x64(int8_t* p, const I32x16 (&v)[4]) {
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    for (int i = 0; i < 4; i += 2) {
+      const __m256i low = _mm256_packs_epi32(v[i].low, v[i].high);
+      const __m256i high = _mm256_packs_epi32(v[i + 1].low, v[i + 1].high);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 16 * i),
+                          _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order));
+    }
+  }
+
   // Four bytes in each lane.
   template <int Bytes>
   QUANT_SIMD I32x16 load_bytes(const uint8_t* p) {

@@ -246,6 +246,14 @@ struct Neon {
     vst1q_s8(p, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
   }
 
+  QUANT_SIMD void store_i8x64(int8_t* p, const I32x16 (&v)[4]) {
+    for (int i = 0; i < 4; ++i) {
+      const int16x8_t low = vcombine_s16(vqmovn_s32(v[i].part[0]), vqmovn_s32(v[i].part[1]));
+      const int16x8_t high = vcombine_s16(vqmovn_s32(v[i].part[2]), vqmovn_s32(v[i].part[3]));
+      vst1q_s8(p + 16 * i, vcombine_s8(vqmovn_s16(low), vqmovn_s16(high)));
+    }
+  }
+
   // Four bytes in each lane.
   template <int Bytes>
   QUANT_SIMD I32x16 load_bytes(const uint8_t* p) {

@@ -260,6 +260,14 @@ struct Scalar {
     for (int i = 0; i < 16; ++i) p[i] = static_cast<int8_t>(v.lane[i]);
   }
 
+  /// Sixty-four numbers, each clamped to an int8.
+  static void store_i8x64(int8_t* p, const I32x16 (&v)[4]) {
+    for (int i = 0; i < 64; ++i) {
+      const int32_t x = v[i / 16].lane[i % 16];
+      p[i] = static_cast<int8_t>(x < -128 ? -128 : x > 127 ? 127 : x);
+    }
+  }
+
   // Four bytes in each lane: how the codes of sixteen rows lie side by side.
   /// The first Bytes (1..64) bytes at p, then zeros.
   template <int Bytes>

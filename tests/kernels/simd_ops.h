@@ -158,6 +158,11 @@ struct SimdOps {
   static void store_i8(In in, Out out) {
     S::store_i8(reinterpret_cast<int8_t*>(out.bytes + 1), i(in, 0));
   }
+  static void store_i8x64(In in, Out out) {
+    const typename S::I32x16 v[4] = {i(in, 0), i(in, 1), S::template shift_i32<-23>(i(in, 0)),
+                                     S::template shift_i32<-25>(i(in, 1))};
+    S::store_i8x64(reinterpret_cast<int8_t*>(out.bytes + 1), v);
+  }
   static void load_bytes(In in, Out out) {
     put_i32(out, S::template load_bytes<1>(in.bytes + 1), 0);
     put_i32(out, S::template load_bytes<7>(in.bytes + 1), 1);
@@ -287,6 +292,7 @@ struct SimdOps {
       {"unpack", SimdDomain::kAny, unpack},
       {"load_i8", SimdDomain::kAny, load_i8},
       {"store_i8", SimdDomain::kAny, store_i8},
+      {"store_i8x64", SimdDomain::kAny, store_i8x64},
       {"load_bytes", SimdDomain::kAny, load_bytes},
       {"load_u16", SimdDomain::kAny, load_u16},
       {"shift_i32", SimdDomain::kAny, shift_i32},

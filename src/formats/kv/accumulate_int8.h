@@ -93,42 +93,70 @@ struct KvAccumulateInt8 {
     }
     const int vectors_end = (sums.n + 15) / 16 * 16;
     for (int i = sums.n; i < vectors_end; ++i) headers.scale[i] = headers.zero[i] = 0.0f;
-    for (int h = 0; h < sums.n_queries; ++h) {
-      round_query(sums.weights + static_cast<size_t>(h) * sums.weights_stride, sums.n, headers, h,
-                  codes);
-    }
+    constexpr int R = S::kInt8SumRows;
+    int h = 0;
+    for (; h + R <= sums.n_queries; h += R) round_queries<R>(sums, headers, h, codes);
+    for (; h < sums.n_queries; ++h) round_queries<1>(sums, headers, h, codes);
   }
 
-  static void round_query(const float* weights, int n, const Headers& headers, int h,
-                          Codes& codes) {
-    alignas(64) float scaled[kRows];
-    alignas(64) float last[16] = {};
-    F top = S::zero();
-    F zero = S::zero();
-    for (int i = 0; i < n; i += 16) {
-      const float* w = weights + i;
-      if (n - i < 16) {  // what lies beyond may not even be a number
-        memcpy(last, w, static_cast<size_t>(n - i) * sizeof(float));
-        w = last;
-      }
-      const F weight = S::load(w);
-      const F product = S::mul(weight, S::load(headers.scale + i));
-      if constexpr (Steps::kHasMinimum) zero = S::fma(weight, S::load(headers.zero + i), zero);
-      top = S::max(product, top);
-      S::store(scaled + i, product);
+  /// Weights of queries [h, h + R), side by side: each alone waits for its reductions.
+  template <int R>
+  static void round_queries(const Sums& sums, const Headers& headers, int h, Codes& codes) {
+    const float* weights[R];
+    alignas(64) float scaled[R][kRows];
+    F top[R];
+    F zero[R];
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      weights[r] = sums.weights + static_cast<size_t>(h + r) * sums.weights_stride;
+      top[r] = zero[r] = S::zero();
     }
-    const float largest = S::reduce_max(top);
-    codes.zero[h] = S::reduce_add(zero);
-    // Smaller products than this are nothing beside any value, and their inverse may not exist.
-    const bool none = largest < 1e-30f;
-    codes.step[h] = none ? 0.0f : largest * (Format::kInt8Unit / kTop);
-    const F inverse = S::set1(none ? 0.0f : kTop / largest);
-    for (int i = 0; i < n; i += 16) {
-      const I code = S::to_int(S::mul(S::load(scaled + i), inverse));
-      const I high = S::template shift_i32<-7>(code);
-      const I low = S::and_i32(code, S::set1_i32(127));
-      S::store_i8(reinterpret_cast<int8_t*>(codes.high[h] + i), high);
-      S::store_i8(reinterpret_cast<int8_t*>(codes.low[h] + i), low);
+    alignas(64) float last[R][16] = {};
+    for (int i = 0; i < sums.n; i += 16) {
+      const F scale = S::load(headers.scale + i);
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) {
+        const float* w = weights[r] + i;
+        if (sums.n - i < 16) {  // what lies beyond may not even be a number
+          memcpy(last[r], w, static_cast<size_t>(sums.n - i) * sizeof(float));
+          w = last[r];
+        }
+        const F weight = S::load(w);
+        const F product = S::mul(weight, scale);
+        if constexpr (Steps::kHasMinimum) {
+          zero[r] = S::fma(weight, S::load(headers.zero + i), zero[r]);
+        }
+        top[r] = S::max(product, top[r]);
+        S::store(scaled[r] + i, product);
+      }
+    }
+    F inverse[R];
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      const float largest = S::reduce_max(top[r]);
+      codes.zero[h + r] = S::reduce_add(zero[r]);
+      // Smaller products than this are nothing beside any value, and their inverse may not exist.
+      const bool none = largest < 1e-30f;
+      codes.step[h + r] = none ? 0.0f : largest * (Format::kInt8Unit / kTop);
+      inverse[r] = S::set1(none ? 0.0f : kTop / largest);
+    }
+    for (int i = (sums.n + 15) / 16 * 16; i % 64 != 0; i += 16) {
+      for (int r = 0; r < R; ++r) S::store(scaled[r] + i, S::zero());
+    }
+    for (int i = 0; i < sums.n; i += 64) {
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) {
+        I high[4];
+        I low[4];
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; ++k) {
+          const I code = S::to_int(S::mul(S::load(scaled[r] + i + 16 * k), inverse[r]));
+          high[k] = S::template shift_i32<-7>(code);
+          low[k] = S::and_i32(code, S::set1_i32(127));
+        }
+        S::store_i8x64(reinterpret_cast<int8_t*>(codes.high[h + r] + i), high);
+        S::store_i8x64(reinterpret_cast<int8_t*>(codes.low[h + r] + i), low);
+      }
     }
   }
 
