@@ -14,11 +14,14 @@ namespace quant {
 enum class Isa { kScalar, kAvx2, kAvxVnni, kAvx512, kAmx, kNeon };
 
 std::string_view isa_name(Isa isa) noexcept;
+/// "scalar, avx2, …": all that parse_isa knows.
+std::string known_isas();
 /// Throws Error(kUsage) that lists the known names.
 Isa parse_isa(std::string_view name);
 
 /// Instruction sets that this build contains and this CPU and kernel can run, best first; never
-/// empty, scalar is always last.
+/// empty, scalar is always last. The first call asks Linux for leave to use AMX's tiles, for the
+/// whole process: from then on, alternate signal stacks must hold their 8 KiB as well.
 const std::vector<Isa>& available_isas();
 Isa best_isa();
 

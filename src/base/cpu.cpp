@@ -22,12 +22,9 @@ struct IsaName {
   Isa isa;
   std::string_view name;
 };
-constexpr IsaName kNames[] = {{Isa::kScalar, "scalar"},
-                              {Isa::kAvx2, "avx2"},
-                              {Isa::kAvxVnni, "avxvnni"},
-                              {Isa::kAvx512, "avx512"},
-                              {Isa::kAmx, "amx"},
-                              {Isa::kNeon, "neon"}};
+constexpr IsaName kNames[] = {{Isa::kScalar, "scalar"},   {Isa::kAvx2, "avx2"},
+                              {Isa::kAvxVnni, "avxvnni"}, {Isa::kAvx512, "avx512"},
+                              {Isa::kAmx, "amx"},         {Isa::kNeon, "neon"}};
 
 #if defined(__x86_64__)
 /// Register state that the operating system saves (XCR0). Without it the CPU's own flags mean
@@ -107,14 +104,21 @@ std::string_view isa_name(Isa isa) noexcept {
   return "unknown";
 }
 
+std::string known_isas() {
+  std::string names;
+  for (const IsaName& entry : kNames) {
+    if (!names.empty()) names += ", ";
+    names += entry.name;
+  }
+  return names;
+}
+
 Isa parse_isa(std::string_view name) {
   for (const IsaName& entry : kNames) {
     if (entry.name == name) return entry.isa;
   }
-  throw Error(
-      ErrorKind::kUsage,
-      fmt::format("unknown instruction set '{}'; known: scalar, avx2, avxvnni, avx512, amx, neon",
-                  name));
+  throw Error(ErrorKind::kUsage,
+              fmt::format("unknown instruction set '{}'; known: {}", name, known_isas()));
 }
 
 const std::vector<Isa>& available_isas() {

@@ -29,8 +29,8 @@ struct Avx2 {
   static constexpr int kInt8BlockRows = 4;
   static constexpr int kInt8BlockColumns = 1;
   static constexpr int kInt8SumRows = 1;
-  static constexpr int kSoftmaxRows = 2;
   static constexpr int kInt8SumColumns = 2;
+  static constexpr int kSoftmaxRows = 2;
 
   // Floats.
   QUANT_SIMD F32x16 zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }

@@ -22,8 +22,8 @@ struct Avx512 {
   static constexpr int kInt8BlockRows = 6;
   static constexpr int kInt8BlockColumns = 2;
   static constexpr int kInt8SumRows = 3;
-  static constexpr int kSoftmaxRows = 3;
   static constexpr int kInt8SumColumns = 2;
+  static constexpr int kSoftmaxRows = 3;
 
   // Floats.
   QUANT_SIMD F32x16 zero() { return _mm512_setzero_ps(); }

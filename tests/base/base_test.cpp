@@ -168,10 +168,12 @@ TEST(NearestName, FindsTypingErrors) {
 }
 
 TEST(Cpu, InstructionSetsAreNamedAndScalarIsLast) {
-  for (const Isa isa : {Isa::kScalar, Isa::kAvx2, Isa::kAvxVnni, Isa::kAvx512, Isa::kAmx, Isa::kNeon}) {
+  for (const Isa isa :
+       {Isa::kScalar, Isa::kAvx2, Isa::kAvxVnni, Isa::kAvx512, Isa::kAmx, Isa::kNeon}) {
     EXPECT_EQ(parse_isa(isa_name(isa)), isa);
   }
-  expect_error(ErrorKind::kUsage, "scalar, avx2, avxvnni, avx512, amx, neon", [] { parse_isa("sse"); });
+  expect_error(ErrorKind::kUsage, "scalar, avx2, avxvnni, avx512, amx, neon",
+               [] { parse_isa("sse"); });
   EXPECT_EQ(available_isas().back(), Isa::kScalar);
   EXPECT_EQ(best_isa(), available_isas().front());
 }

@@ -97,7 +97,7 @@ TEST_P(WeightInt8Test, SameBitsForEveryBatchAndOnScalar) {
     const std::vector<float> x = random_inputs(static_cast<std::size_t>(64 * cols), 77);
     const QuantizedInputs all(kernels_for(Isa::kScalar), x, 64, cols);
     const std::vector<float> expected = run(c.scalar(), rows, kPanelRows, all.inputs());
-    for (const int m : {1, 2, 3, 5, 7, 11, 12, 13, 64}) {
+    for (const int m : {1, 2, 3, 5, 7, 11, 12, 13, 15, 16, 17, 31, 32, 33, 64}) {
       const std::vector<float> last(x.end() - m * cols, x.end());
       const QuantizedInputs some(c.table(), last, m, cols);
       const std::vector<float> out = run(c.kernels(), rows, kPanelRows, some.inputs());

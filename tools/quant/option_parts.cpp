@@ -25,8 +25,7 @@ void add_machine_options(CLI::App& app, int& threads, std::string& isa) {
   app.add_option("-j,-t,--threads", threads, "Threads (default: all CPUs)")
       ->check(at_least(1))
       ->type_name("THREADS");
-  app.add_option("--isa", isa, "Force an instruction set: scalar, avx2, avxvnni, avx512, amx, neon")
-      ->type_name("ISA");
+  app.add_option("--isa", isa, "Force an instruction set: " + known_isas())->type_name("ISA");
 }
 
 namespace {

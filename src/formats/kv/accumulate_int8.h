@@ -4,6 +4,7 @@
 #include <float.h>
 
 #include "formats/kv/tile.h"
+#include "simd/tiles.h"
 
 namespace quant {
 
@@ -76,8 +77,9 @@ struct KvAccumulateInt8 {
     int j = b * block;
     if constexpr (Panel::kPairs && C == 2) {
       for (; j + 32 <= end; j += 32) add_columns<C, Pairs>(sums, codes, j);
+    } else {
+      for (; j + 16 * C <= end; j += 16 * C) add_columns<C, Packed<C>>(sums, codes, j);
     }
-    for (; j + 16 * C <= end; j += 16 * C) add_columns<C, Packed<C>>(sums, codes, j);
     for (; j < end; j += 16) add_columns<1, Packed<1>>(sums, codes, j);
   }
 
@@ -240,12 +242,57 @@ struct KvAccumulateInt8 {
       return;
     }
     const Unpacked<C, Source> unpacked(source, sums.n);
+    if constexpr (HasTiles<S>) {
+      add_tiles<C>(sums, codes, unpacked, j);
+      return;
+    }
     // Divides the queries evenly into blocks that the registers hold.
     const int count = (sums.n_queries + R - 1) / R;
     for (int part = 0; part < count; ++part) {
       const int begin = sums.n_queries * part / count;
       const int end = sums.n_queries * (part + 1) / count;
       add_queries<R, C>(end - begin, begin, sums, codes, unpacked, j);
+    }
+  }
+
+  /// All queries in a matrix unit, sixteen with 64 rows at a time; the same bits. Codes of weights
+  /// are 0 up to a multiple of 64 rows, where the rows' own codes may be anything.
+  template <int C, class Source>
+  static void add_tiles(const Sums& sums, const Codes& codes, const Source& source, int j) {
+    typename S::template Tiles<64> tiles(sums.n_queries % S::kInt8Rows);
+    alignas(64) int32_t high[C][S::kInt8Rows][16];
+    alignas(64) int32_t low[C][S::kInt8Rows][16];
+    for (int first = 0; first < sums.n_queries; first += S::kInt8Rows) {
+      const auto sum = [&]<int Slot>(const uint8_t* weights, int c, int32_t(*out)[16])
+          __attribute__((always_inline)) {
+        tiles.template clear<Slot>();
+        for (int i = 0; i < sums.n; i += 64) {
+          sums.ahead.step();
+          tiles.template add<Slot>(weights + i, kRows, source.rows[i / 4][c],
+                                   sizeof source.rows[0]);
+        }
+        tiles.template store<Slot>(out);
+      };
+      const int left = sums.n_queries - first;
+      for (int c = 0; c < C; ++c) {
+        if (left >= S::kInt8Rows) {
+          sum.template operator()<0>(codes.high[first], c, high[c]);
+          sum.template operator()<0>(codes.low[first], c, low[c]);
+        } else {
+          sum.template operator()<1>(codes.high[first], c, high[c]);
+          sum.template operator()<1>(codes.low[first], c, low[c]);
+        }
+      }
+      for (int r = 0; r < left && r < S::kInt8Rows; ++r) {
+        I high_sums[C];
+        I low_sums[C];
+#pragma GCC unroll 4
+        for (int c = 0; c < C; ++c) {
+          high_sums[c] = S::load_i32(high[c][r]);
+          low_sums[c] = S::load_i32(low[c][r]);
+        }
+        add_sums<C, Source>(sums, codes, first + r, j, high_sums, low_sums);
+      }
     }
   }
 
@@ -287,21 +334,29 @@ struct KvAccumulateInt8 {
     }
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
-      const F step = S::set1(codes.step[first + r]);
-      const F zero = S::set1(codes.zero[first + r]);
-      F total[C];
+      add_sums<C, Source>(sums, codes, first + r, j, high[r], low[r]);
+    }
+  }
+
+  /// Adds what integer sums of columns [j, j + 16·C) stand for to a query's.
+  template <int C, class Source>
+  static inline __attribute__((always_inline)) void add_sums(const Sums& sums, const Codes& codes,
+                                                             int query, int j, const I (&high)[C],
+                                                             const I (&low)[C]) {
+    F total[C];
 #pragma GCC unroll 4
-      for (int c = 0; c < C; ++c) {
-        // Both sums are exact in FP32.
-        total[c] = S::fma(S::to_float(high[r][c]), S::set1(128.0f), S::to_float(low[r][c]));
-      }
-      Source::order(total);
-      float* out = sums.acc + (first + r) * sums.d + j;
+    for (int c = 0; c < C; ++c) {
+      // Both sums are exact in FP32.
+      total[c] = S::fma(S::to_float(high[c]), S::set1(128.0f), S::to_float(low[c]));
+    }
+    Source::order(total);
+    const F step = S::set1(codes.step[query]);
+    const F zero = S::set1(codes.zero[query]);
+    float* out = sums.acc + query * sums.d + j;
 #pragma GCC unroll 4
-      for (int c = 0; c < C; ++c) {
-        const F value = S::fma(total[c], step, S::load(out + 16 * c));
-        S::store(out + 16 * c, Steps::kHasMinimum ? S::add(value, zero) : value);
-      }
+    for (int c = 0; c < C; ++c) {
+      const F value = S::fma(total[c], step, S::load(out + 16 * c));
+      S::store(out + 16 * c, Steps::kHasMinimum ? S::add(value, zero) : value);
     }
   }
 };

@@ -84,10 +84,7 @@ struct KvPanel {
   /// Codes of coordinates [j, j + 16) of sixteen rows, j a multiple of 16: byte i of lane r in v[k]
   /// is that of coordinate j + kOrder.coordinate[4·k + i] of row r.
   QUANT_KV_STEP void codes16(Rows rows, int j, I (&v)[4]) {
-    const int b = block_of(j);
-    const size_t offset =
-        block_offset(b) + kHeader + static_cast<size_t>((j - b * kBlock) * kBits / 8);
-    const uint8_t* p = rows.panel + kKvPanelRows * offset + 16 * kColumn * rows.half;
+    const uint8_t* p = first_codes(rows, j);
     constexpr size_t kNext = kKvPanelRows * kColumn;
     if constexpr (kBits == 8) {
 #pragma GCC unroll 4
@@ -117,13 +114,12 @@ struct KvPanel {
       v[3] = S::template byte_bits<6, 2, 0>(bytes);
     }
   }
-  /// Whether two codes of a row share a byte and all codes follow each other.
-  static constexpr bool kPairs = kWhole && kBits == 4;
+  /// Whether two codes share a byte, and those of 32 coordinates follow each other.
+  static constexpr bool kPairs = kBits == 4 && kBlock % 32 == 0;
   /// Codes of coordinates [j, j + 32) of sixteen rows by coordinate, j a multiple of 32: byte r of
   /// lane c in v[k][q] is that of coordinate j + 2·c + k of row 4·q + r.
   QUANT_KV_STEP void columns32(Rows rows, int j, I (&v)[2][4]) requires(kPairs) {
-    const uint8_t* p = rows.panel + kKvPanelRows * static_cast<size_t>(kHeader + j / 2) +
-                       16 * kColumn * rows.half;
+    const uint8_t* p = first_codes(rows, j);
     I bytes[4];
 #pragma GCC unroll 4
     for (size_t k = 0; k < 4; ++k) {
@@ -143,6 +139,13 @@ struct KvPanel {
   }
 
  private:
+  /// The first column of codes of coordinates from j on.
+  QUANT_KV_STEP const uint8_t* first_codes(Rows rows, int j) {
+    const int b = block_of(j);
+    const size_t offset =
+        block_offset(b) + kHeader + static_cast<size_t>((j - b * kBlock) * kBits / 8);
+    return rows.panel + kKvPanelRows * offset + 16 * kColumn * rows.half;
+  }
   static size_t block_offset(int b) {
     return static_cast<size_t>(b) * static_cast<size_t>(kHeader + kBlock * kBits / 8);
   }

@@ -6,7 +6,9 @@
 namespace quant {
 
 /// An output is a sum over sub-blocks in order: integer products, times the weights' scale, added
-/// by one fma with the inputs' scale; then minimum·(scale·Σ q) by another.
+/// by one fma with the inputs' scale; then minimum·(scale·Σ q) by another. Where S keeps more than
+/// four columns of an input together, this is for one input only: its columns follow each other in
+/// any case.
 template <class S, class Format>
 struct Int8Product {
   using Panel = CodePanel<S, Format>;
@@ -57,12 +59,14 @@ struct Int8Product {
       const Inputs inputs{x.q + at * kInt8Block, x.scale + at, x.sum + at * kInt8Sums,
                           x.scaled_sum + at * kInt8Sums, g};
       float* group_out = out + static_cast<size_t>(row) * out_stride;
-      if (g == kGroup) {
-        multiply_rows<kGroup, kGroup, Accumulate>(tile, n, inputs, group_out, out_stride);
-      } else if (g == 1) {
+      if (g == 1) {
         multiply_rows<1, 1, Accumulate>(tile, n, inputs, group_out, out_stride);
-      } else {
-        multiply_some<(kGroup + 1) / 2, Accumulate>(tile, n, inputs, 0, group_out, out_stride);
+      } else if constexpr (S::kInt8Columns == 4) {
+        if (g == kGroup) {
+          multiply_rows<kGroup, kGroup, Accumulate>(tile, n, inputs, group_out, out_stride);
+        } else {
+          multiply_some<(kGroup + 1) / 2, Accumulate>(tile, n, inputs, 0, group_out, out_stride);
+        }
       }
     }
   }

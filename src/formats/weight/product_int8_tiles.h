@@ -3,16 +3,15 @@
 #pragma once
 
 #include "formats/weight/product_int8.h"
+#include "simd/tiles.h"
 
 namespace quant {
 
-template <class S>
-concept HasTiles = requires { typename S::template Tiles<kInt8Block>; };
-
-/// Int8Product with the sums over a sub-block from S::Tiles; the same bits. All sums of a group in a
-/// tile of columns come first: vectors that multiply between them have half their speed.
+/// Int8Product with the sums over a sub-block from S::Tiles; the same bits. All sums of a group in
+/// a tile of columns come first: vectors that multiply between them have half their speed.
 template <class S, class Format>
 struct Int8TileProduct {
+  static_assert(S::kInt8Columns == kInt8Block);
   using Panel = CodePanel<S, Format>;
   using Tile = typename Panel::Tile;
 
@@ -23,7 +22,7 @@ struct Int8TileProduct {
       return;
     }
     for (int i = 0; i < x.m; ++i) S::store(out + static_cast<size_t>(i) * out_stride, S::zero());
-    const Tiles tiles(x.m % kGroup);
+    Tiles tiles(x.m % kGroup);
     Tile tile;
     const uint8_t* packed = reinterpret_cast<const uint8_t*>(panel);
     for (int64_t begin = 0; begin < cols; begin += kTileColumns) {
@@ -51,7 +50,7 @@ struct Int8TileProduct {
   };
 
   /// n sub-blocks of a tile with all inputs.
-  static void multiply(const Tiles& tiles, const Tile& tile, int n, int64_t cols, int64_t begin,
+  static void multiply(Tiles& tiles, const Tile& tile, int n, int64_t cols, int64_t begin,
                        const Int8Inputs& x, float* out, size_t out_stride) {
     const auto group_at = [&](int row) {
       const int g = x.m - row < kGroup ? x.m - row : kGroup;
@@ -59,40 +58,46 @@ struct Int8TileProduct {
       return Group{x.q + at * kInt8Block, x.scale + at, x.scaled_sum + at * kInt8Sums, g};
     };
     alignas(64) Sums sums[kTileColumns / kSub];
-    for (int row = 0; row < x.m; row += kGroup, out += kGroup * out_stride) {
+    for (int row = 0; row < x.m; row += kGroup) {
       const Group group = group_at(row);
+      float* group_out = out + static_cast<size_t>(row) * out_stride;
       if (group.g == kGroup) {
         for (int sub = 0; sub < n; ++sub) sum<0>(tiles, tile, sub, group, sums[sub]);
-        add_rows<kGroup>(tile, n, group, 0, sums, group_at(row + kGroup).q, out, out_stride);
+        const int8_t* ahead = row + kGroup < x.m ? group_at(row + kGroup).q : nullptr;
+        add_rows<kGroup>(tile, n, group, 0, sums, ahead, group_out, out_stride);
       } else {
         for (int sub = 0; sub < n; ++sub) sum<1>(tiles, tile, sub, group, sums[sub]);
         int i = 0;
         for (; i + 4 <= group.g; i += 4) {
-          add_rows<4>(tile, n, group, i, sums, nullptr, out, out_stride);
+          add_rows<4>(tile, n, group, i, sums, nullptr, group_out, out_stride);
         }
-        for (; i < group.g; ++i) add_rows<1>(tile, n, group, i, sums, nullptr, out, out_stride);
+        for (; i < group.g; ++i) {
+          add_rows<1>(tile, n, group, i, sums, nullptr, group_out, out_stride);
+        }
       }
     }
   }
 
   /// Slot 0 is a full group's, slot 1 that of a group with fewer inputs.
   template <int Slot>
-  static inline __attribute__((always_inline)) void sum(const Tiles& tiles, const Tile& tile,
-                                                        int sub, const Group& x, Sums& out) {
-    tiles.template sum<Slot>(x.q + codes_at(sub, x.g), tile.codes + sub * (kSub / 4), out);
+  static inline __attribute__((always_inline)) void sum(Tiles& tiles, const Tile& tile, int sub,
+                                                        const Group& x, Sums& out) {
+    tiles.template clear<Slot>();
+    tiles.template add<Slot>(x.q + codes_at(sub, x.g), S::kInt8Columns, tile.codes[sub * kSub / 4],
+                             sizeof tile.codes[0]);
+    tiles.template store<Slot>(out);
   }
   static int codes_at(int sub, int g) {
     const int column = sub * kSub;
     return column / kInt8Block * kInt8Block * g + column % kInt8Block;
   }
-  /// Scales and adds the sums of inputs [first, first + R); meanwhile codes `ahead` come into the L1
-  /// cache, unless there are none.
+  /// Scales and adds the sums of inputs [first, first + R); meanwhile codes `ahead` come into the
+  /// L1 cache, unless there are none.
   template <int R>
   static inline __attribute__((always_inline)) void add_rows(const Tile& tile, int n,
                                                              const Group& x, int first,
-                                                             const Sums* sums,
-                                                             const int8_t* ahead, float* out,
-                                                             size_t out_stride) {
+                                                             const Sums* sums, const int8_t* ahead,
+                                                             float* out, size_t out_stride) {
     out += static_cast<size_t>(first) * out_stride;
     F acc[R];
 #pragma GCC unroll 16
