@@ -4,9 +4,10 @@
 #   compare_peer.sh MODEL.gguf...
 # Environment: PEER_DIR (where ../shared/tools/peer.sh built the peer; built there if absent),
 # THREADS (2), ROUNDS (5), DEPTHS ("0 7680"). At a depth above 0 our cache is turbo_kv_4b, theirs f16.
+# Peers with and without AMX: see docs/performance.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || { sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -gt 0 ] || { sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 peer=${PEER_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/quant/peer}
 threads=${THREADS:-2} rounds=${ROUNDS:-5} depths=${DEPTHS:-0 7680}
 prompt=512 generated=32
