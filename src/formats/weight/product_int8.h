@@ -6,9 +6,8 @@
 namespace quant {
 
 /// An output is a sum over sub-blocks in order: integer products, times the weights' scale, added
-/// by one fma with the inputs' scale; then minimum·(scale·Σ q) by another. Where S keeps more than
-/// four columns of an input together, this is for one input only: its columns follow each other in
-/// any case.
+/// by one fma with the inputs' scale; then minimum·(scale·Σ q) by another. Where inputs lie as a
+/// matrix unit wants them, this is for less than a whole group.
 template <class S, class Format>
 struct Int8Product {
   using Panel = CodePanel<S, Format>;
@@ -38,6 +37,8 @@ struct Int8Product {
   /// Codes of formats with minimums are never negative.
   static constexpr bool kSigned = !Format::kHasMinimum;
   static constexpr int kGroup = S::kInt8Rows;
+  static constexpr int kColumns = S::kInt8Columns;
+  static constexpr bool kWholeGroups = kColumns == 4;
 
   /// A group's inputs from some column and some input on; see Int8Inputs.
   struct Inputs {
@@ -59,14 +60,14 @@ struct Int8Product {
       const Inputs inputs{x.q + at * kInt8Block, x.scale + at, x.sum + at * kInt8Sums,
                           x.scaled_sum + at * kInt8Sums, g};
       float* group_out = out + static_cast<size_t>(row) * out_stride;
-      if (g == 1) {
-        multiply_rows<1, 1, Accumulate>(tile, n, inputs, group_out, out_stride);
-      } else if constexpr (S::kInt8Columns == 4) {
-        if (g == kGroup) {
+      if (kWholeGroups && g == kGroup) {
+        if constexpr (kWholeGroups) {
           multiply_rows<kGroup, kGroup, Accumulate>(tile, n, inputs, group_out, out_stride);
-        } else {
-          multiply_some<(kGroup + 1) / 2, Accumulate>(tile, n, inputs, 0, group_out, out_stride);
         }
+      } else if (g == 1) {
+        multiply_rows<1, 1, Accumulate>(tile, n, inputs, group_out, out_stride);
+      } else {
+        multiply_some<(kGroup + 1) / 2, Accumulate>(tile, n, inputs, 0, group_out, out_stride);
       }
     }
   }
@@ -76,7 +77,8 @@ struct Int8Product {
   static void multiply_some(const Tile& tile, int n, const Inputs& x, int row, float* out,
                             size_t out_stride) {
     for (; row + R <= x.stride; row += R) {
-      const Inputs part{x.q + 4 * row, x.scale + row, x.sum + row, x.scaled_sum + row, x.stride};
+      const Inputs part{x.q + kColumns * row, x.scale + row, x.sum + row, x.scaled_sum + row,
+                        x.stride};
       multiply_rows<R, 0, Accumulate>(tile, n, part, out + static_cast<size_t>(row) * out_stride,
                                       out_stride);
     }
@@ -99,10 +101,9 @@ struct Int8Product {
         add_sub_block<R, Stride>(tile, b, 2, x, acc);
       } else {
         add_sub_block<R, Stride>(tile, 2 * b, 0, x, acc);
-        x.q += kSub * stride;
         add_sub_block<R, Stride>(tile, 2 * b + 1, 1, x, acc);
       }
-      x.q += kSub * stride;
+      x.q += kInt8Block * stride;
       x.scale += stride;
       x.sum += kInt8Sums * stride;
       x.scaled_sum += kInt8Sums * stride;
@@ -117,6 +118,7 @@ struct Int8Product {
                                                                   int part, const Inputs& x,
                                                                   F (&acc)[R]) {
     const int stride = Stride > 0 ? Stride : x.stride;
+    const int first = kSub == 32 ? 0 : part * kSub;  // column of the block
     I products[R];
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {
@@ -128,7 +130,9 @@ struct Int8Product {
           S::template dot_weights<kSigned>(S::load_i32(tile.codes[sub * (kSub / 4) + g]));
 #pragma GCC unroll 16
       for (int i = 0; i < R; ++i) {
-        products[i] = S::template dot4<kSigned>(products[i], codes, x.q + 4 * (g * stride + i));
+        const int column = first + 4 * g;
+        const int8_t* q = x.q + (column / kColumns * stride + i) * kColumns + column % kColumns;
+        products[i] = S::template dot4<kSigned>(products[i], codes, q);
       }
     }
     const F scale = S::load(tile.scale[sub]);

@@ -17,7 +17,7 @@ struct Int8TileProduct {
 
   static void product(const std::byte* panel, int64_t cols, const Int8Inputs& x, float* out,
                       size_t out_stride) {
-    if (x.m == 1) {
+    if (x.m < kLeastInputs) {
       Int8Product<S, Format>::product(panel, cols, x, out, out_stride);
       return;
     }
@@ -38,6 +38,8 @@ struct Int8TileProduct {
   using F = typename S::F32x16;
   static constexpr int kSub = Format::kSubBlock;
   static constexpr int kGroup = S::kInt8Rows;
+  /// Fewer inputs do not pay for configuring the unit and storing its sums.
+  static constexpr int kLeastInputs = kGroup / 2;
   using Tiles = typename S::template Tiles<kSub>;
   using Sums = int32_t[kGroup][kPanelRows];
 
