@@ -1,9 +1,10 @@
 // Attention over all layers of a model like SmolLM2-135M at a depth, without the model: what one
 // decoded token, or a batch, spends on its cache. Whole runs scatter more than attention changes.
-//   quant_attention_bench --benchmark_filter='turbo_kv_4b/window=0/tokens=1/'
+//   quant_attention_bench --benchmark_filter='turbo_kv_4b/avx512/window=0/tokens=1/'
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -12,7 +13,6 @@
 #include "base/splitmix64.h"
 #include "base/to_size.h"
 #include "engine/attention.h"
-#include "quant/error.h"
 
 namespace quant {
 namespace {

@@ -90,6 +90,20 @@ struct CodePanel {
     }
   }
 
+  /// Calls visit(begin, n, tile) for each tile of a panel, unpacked: columns [begin, begin + n).
+  template <class Visit>
+  static void for_tiles(const std::byte* panel, int64_t cols, const Visit& visit) {
+    Tile tile;
+    const uint8_t* packed = reinterpret_cast<const uint8_t*>(panel);
+    for (int64_t begin = 0; begin < cols; begin += kTileColumns) {
+      const int n = tile_columns(cols, begin);
+      prefetch_ahead(packed, Format::tile_bytes(n));
+      Format::unpack(packed, n, tile);
+      packed += Format::tile_bytes(n);
+      visit(begin, n, tile);
+    }
+  }
+
   /// A packed tile as FP32: out[k][r].
   struct Decoded {
     Tile codes;

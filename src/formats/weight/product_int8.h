@@ -15,19 +15,13 @@ struct Int8Product {
 
   static void product(const std::byte* panel, int64_t cols, const Int8Inputs& x, float* out,
                       size_t out_stride) {
-    Tile tile;
-    const uint8_t* packed = reinterpret_cast<const uint8_t*>(panel);
-    for (int64_t begin = 0; begin < cols; begin += kTileColumns) {
-      const int n = tile_columns(cols, begin);
-      prefetch_ahead(packed, Format::tile_bytes(n));
-      Format::unpack(packed, n, tile);
-      packed += Format::tile_bytes(n);
+    Panel::for_tiles(panel, cols, [&](int64_t begin, int n, const Tile& tile) {
       if (begin == 0) {
         multiply<false>(tile, n, cols, begin, x, out, out_stride);
       } else {
         multiply<true>(tile, n, cols, begin, x, out, out_stride);
       }
-    }
+    });
   }
 
  private:
@@ -60,11 +54,13 @@ struct Int8Product {
       const Inputs inputs{x.q + at * kInt8Block, x.scale + at, x.sum + at * kInt8Sums,
                           x.scaled_sum + at * kInt8Sums, g};
       float* group_out = out + static_cast<size_t>(row) * out_stride;
-      if (kWholeGroups && g == kGroup) {
-        if constexpr (kWholeGroups) {
+      if constexpr (kWholeGroups) {
+        if (g == kGroup) {
           multiply_rows<kGroup, kGroup, Accumulate>(tile, n, inputs, group_out, out_stride);
+          continue;
         }
-      } else if (g == 1) {
+      }
+      if (g == 1) {
         multiply_rows<1, 1, Accumulate>(tile, n, inputs, group_out, out_stride);
       } else {
         multiply_some<(kGroup + 1) / 2, Accumulate>(tile, n, inputs, 0, group_out, out_stride);

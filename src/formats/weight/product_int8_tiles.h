@@ -23,15 +23,9 @@ struct Int8TileProduct {
     }
     for (int i = 0; i < x.m; ++i) S::store(out + static_cast<size_t>(i) * out_stride, S::zero());
     Tiles tiles(x.m % kGroup);
-    Tile tile;
-    const uint8_t* packed = reinterpret_cast<const uint8_t*>(panel);
-    for (int64_t begin = 0; begin < cols; begin += kTileColumns) {
-      const int n = tile_columns(cols, begin);
-      prefetch_ahead(packed, Format::tile_bytes(n));
-      Format::unpack(packed, n, tile);
-      packed += Format::tile_bytes(n);
+    Panel::for_tiles(panel, cols, [&](int64_t begin, int n, const Tile& tile) {
       multiply(tiles, tile, n / kSub, cols, begin, x, out, out_stride);
-    }
+    });
   }
 
  private:
