@@ -194,9 +194,14 @@ struct Avx512 {
   }
   template <int First, int To>
   QUANT_SIMD I32x16 bits_to_bytes(I32x16 v) {
-    const __m512i bits = _mm512_and_si512(_mm512_srli_epi32(v, First), _mm512_set1_epi32(15));
-    const __m512i spread = _mm512_mullo_epi32(bits, _mm512_set1_epi32(0x00204081 << To));
-    return _mm512_and_si512(spread, _mm512_set1_epi8(static_cast<char>(1 << To)));
+    static_assert(First % 4 == 0);  // all four bits come from one byte
+    constexpr int kByte = First / 8 * 0x01010101;
+    const __m512i from = _mm512_broadcast_i32x4(
+        _mm_setr_epi32(kByte, kByte + 0x04040404, kByte + 0x08080808, kByte + 0x0c0c0c0c));
+    const __m512i each =
+        _mm512_set1_epi32(First % 8 == 0 ? 0x08040201 : static_cast<int>(0x80402010));
+    const __mmask64 set = _mm512_test_epi8_mask(_mm512_shuffle_epi8(v, from), each);
+    return _mm512_maskz_mov_epi8(set, _mm512_set1_epi8(static_cast<char>(1 << To)));
   }
   QUANT_SIMD I32x16 sub_bytes(I32x16 a, I32x16 b) { return _mm512_sub_epi8(a, b); }
   QUANT_SIMD I32x16 lookup_bytes(U8x16 table, I32x16 index) {

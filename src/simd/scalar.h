@@ -310,7 +310,8 @@ struct Scalar {
     }
     return v;
   }
-  /// Bits First to First + 3 of every lane, each moved to bit To of its own byte.
+  /// Bits First to First + 3 of every lane (First a multiple of 4), each moved to bit To of its own
+  /// byte.
   template <int First, int To>
   static I32x16 bits_to_bytes(I32x16 v) {
     for (int32_t& lane : v.lane) {

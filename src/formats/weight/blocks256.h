@@ -9,7 +9,7 @@
 namespace quant {
 
 /// A tile is one block of each row. A packed one is [words of a block][16], the last word padded
-/// with zeros. A format adds unpack_words(words, tile).
+/// with zeros. A format adds unpack_words(words, sink).
 template <class S, class Format, int Bytes, int SubBlock, bool HasMinimum>
 struct Block256 {
   static constexpr int kValues = 256;
@@ -23,8 +23,9 @@ struct Block256 {
       memcpy(tile + at * kPanelRows + 4 * lane, block + at, Bytes - at < 4 ? Bytes - at : 4);
     }
   }
-  static void unpack(const uint8_t* tile, int, CodeTile<SubBlock>& out) {
-    Format::unpack_words(reinterpret_cast<PackedWords>(tile), out);
+  template <class Sink>
+  QUANT_WEIGHT_STEP void unpack(const uint8_t* tile, int, int, Sink& sink) {
+    Format::unpack_words(reinterpret_cast<PackedWords>(tile), sink);
   }
 };
 
@@ -33,23 +34,27 @@ struct Block256 {
 template <class S>
 struct WeightQ2K : Block256<S, WeightQ2K<S>, 84, 16, true> {
   static constexpr TensorType kType = TensorType::kQ2_K;
+  static constexpr int kOffset = 0;
   using W = Words<S>;
-  static void unpack_words(PackedWords words, CodeTile<16>& tile) {
+  template <class Sink>
+  QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
     const auto halves = W::at(words[20]);
     const auto d = S::template half_of<0>(halves);
     const auto dmin = S::sub(S::zero(), S::template half_of<1>(halves));
+#pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {
       const auto word = W::at(words[i]);
-      W::scaled_bytes(W::low_nibbles(word), d, tile.scale + 4 * i);
-      W::scaled_bytes(W::high_nibbles(word), dmin, tile.minimum + 4 * i);
+      W::scales(W::low_nibbles(word), d, 4 * i, sink);
+      W::minimums(W::high_nibbles(word), dmin, 4 * i, sink);
     }
+#pragma GCC unroll 16
     for (int i = 0; i < 16; ++i) {
       const auto word = W::at(words[4 + i]);
-      int32_t(*codes)[kPanelRows] = tile.codes + 32 * (i / 8) + i % 8;
-      S::store_i32(codes[0], S::template byte_bits<0, 2, 0>(word));
-      S::store_i32(codes[8], S::template byte_bits<2, 2, 0>(word));
-      S::store_i32(codes[16], S::template byte_bits<4, 2, 0>(word));
-      S::store_i32(codes[24], S::template byte_bits<6, 2, 0>(word));
+      const int first = 32 * (i / 8) + i % 8;
+      sink.codes(first, S::template byte_bits<0, 2, 0>(word));
+      sink.codes(first + 8, S::template byte_bits<2, 2, 0>(word));
+      sink.codes(first + 16, S::template byte_bits<4, 2, 0>(word));
+      sink.codes(first + 24, S::template byte_bits<6, 2, 0>(word));
     }
   }
 };
@@ -59,49 +64,50 @@ struct WeightQ2K : Block256<S, WeightQ2K<S>, 84, 16, true> {
 template <class S>
 struct WeightQ3K : Block256<S, WeightQ3K<S>, 110, 16, false> {
   static constexpr TensorType kType = TensorType::kQ3_K;
+  static constexpr int kOffset = 4;
   using W = Words<S>;
-  static void unpack_words(PackedWords words, CodeTile<16>& tile) {
-    unpack_scales(words + 24, tile.scale);
+  template <class Sink>
+  QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
+    unpack_scales(words + 24, sink);
+#pragma GCC unroll 8
     for (int i = 0; i < 8; ++i) {
       const auto third = W::at(words[i]);
       const auto first = W::at(words[8 + i]);
       const auto second = W::at(words[16 + i]);
-      int32_t(*codes)[kPanelRows] = tile.codes + i;
-      S::store_i32(codes[0], code<0, 0>(first, third));
-      S::store_i32(codes[8], code<2, 1>(first, third));
-      S::store_i32(codes[16], code<4, 2>(first, third));
-      S::store_i32(codes[24], code<6, 3>(first, third));
-      S::store_i32(codes[32], code<0, 4>(second, third));
-      S::store_i32(codes[40], code<2, 5>(second, third));
-      S::store_i32(codes[48], code<4, 6>(second, third));
-      S::store_i32(codes[56], code<6, 7>(second, third));
+      sink.codes(i, code<0, 0>(first, third));
+      sink.codes(i + 8, code<2, 1>(first, third));
+      sink.codes(i + 16, code<4, 2>(first, third));
+      sink.codes(i + 24, code<6, 3>(first, third));
+      sink.codes(i + 32, code<0, 4>(second, third));
+      sink.codes(i + 40, code<2, 5>(second, third));
+      sink.codes(i + 48, code<4, 6>(second, third));
+      sink.codes(i + 56, code<6, 7>(second, third));
     }
   }
 
  private:
   using I = typename S::I32x16;
   template <int Shift, int Run>
-  static I code(I low, I third) {
-    const I q =
-        S::or_i32(S::template byte_bits<Shift, 2, 0>(low), S::template byte_bits<Run, 1, 2>(third));
-    return S::sub_bytes(q, W::all_bytes(4));
+  QUANT_WEIGHT_STEP I code(I low, I third) {
+    return S::or_i32(S::template byte_bits<Shift, 2, 0>(low),
+                     S::template byte_bits<Run, 1, 2>(third));
   }
   /// Sixteen scales less 32: low nibbles in the first two words (low halves first), the top pairs
   /// of four scales in each pair of bits of the third.
-  static void unpack_scales(PackedWords words, float (*scale)[kPanelRows]) {
+  template <class Sink>
+  QUANT_WEIGHT_STEP void unpack_scales(PackedWords words, Sink& sink) {
     const I first = W::at(words[0]);
     const I second = W::at(words[1]);
     const I top = W::at(words[2]);
     const auto d = S::template half_of<0>(W::at(words[3]));
-    W::scaled_bytes(join(W::low_nibbles(first), S::template byte_bits<0, 2, 4>(top)), d, scale);
-    W::scaled_bytes(join(W::low_nibbles(second), S::template byte_bits<2, 2, 4>(top)), d,
-                    scale + 4);
-    W::scaled_bytes(join(W::high_nibbles(first), S::template byte_bits<4, 2, 4>(top)), d,
-                    scale + 8);
-    W::scaled_bytes(join(W::high_nibbles(second), S::template byte_bits<6, 2, 4>(top)), d,
-                    scale + 12);
+    W::scales(join(W::low_nibbles(first), S::template byte_bits<0, 2, 4>(top)), d, 0, sink);
+    W::scales(join(W::low_nibbles(second), S::template byte_bits<2, 2, 4>(top)), d, 4, sink);
+    W::scales(join(W::high_nibbles(first), S::template byte_bits<4, 2, 4>(top)), d, 8, sink);
+    W::scales(join(W::high_nibbles(second), S::template byte_bits<6, 2, 4>(top)), d, 12, sink);
   }
-  static I join(I low, I top) { return S::sub_bytes(S::or_i32(low, top), W::all_bytes(32)); }
+  QUANT_WEIGHT_STEP I join(I low, I top) {
+    return S::sub_bytes(S::or_i32(low, top), W::all_bytes(32));
+  }
 };
 
 /// Scales and minimums that Q4_K and Q5_K share: {fp16 scale, fp16 minimum, 12 bytes}. Of the eight
@@ -110,19 +116,19 @@ struct WeightQ3K : Block256<S, WeightQ3K<S>, 110, 16, false> {
 template <class S>
 struct KScales {
   using W = Words<S>;
-  static void unpack(PackedWords words, CodeTile<32>& tile) {
+  template <class Sink>
+  QUANT_WEIGHT_STEP void unpack(PackedWords words, Sink& sink) {
     const auto halves = W::at(words[0]);
     const auto d = S::template half_of<0>(halves);
     const auto dmin = S::sub(S::zero(), S::template half_of<1>(halves));
     const auto scales = W::at(words[1]);
     const auto minimums = W::at(words[2]);
     const auto rest = W::at(words[3]);
-    W::scaled_bytes(S::template byte_bits<0, 6, 0>(scales), d, tile.scale);
-    W::scaled_bytes(S::template byte_bits<0, 6, 0>(minimums), dmin, tile.minimum);
-    W::scaled_bytes(S::or_i32(W::low_nibbles(rest), S::template byte_bits<6, 2, 4>(scales)), d,
-                    tile.scale + 4);
-    W::scaled_bytes(S::or_i32(W::high_nibbles(rest), S::template byte_bits<6, 2, 4>(minimums)),
-                    dmin, tile.minimum + 4);
+    W::scales(S::template byte_bits<0, 6, 0>(scales), d, 0, sink);
+    W::minimums(S::template byte_bits<0, 6, 0>(minimums), dmin, 0, sink);
+    W::scales(S::or_i32(W::low_nibbles(rest), S::template byte_bits<6, 2, 4>(scales)), d, 4, sink);
+    W::minimums(S::or_i32(W::high_nibbles(rest), S::template byte_bits<6, 2, 4>(minimums)), dmin, 4,
+                sink);
   }
 };
 
@@ -130,14 +136,17 @@ struct KScales {
 template <class S>
 struct WeightQ4K : Block256<S, WeightQ4K<S>, 144, 32, true> {
   static constexpr TensorType kType = TensorType::kQ4_K;
+  static constexpr int kOffset = 0;
   using W = Words<S>;
-  static void unpack_words(PackedWords words, CodeTile<32>& tile) {
-    KScales<S>::unpack(words, tile);
+  template <class Sink>
+  QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
+    KScales<S>::unpack(words, sink);
+#pragma GCC unroll 32
     for (int i = 0; i < 32; ++i) {
       const auto word = W::at(words[4 + i]);
-      int32_t(*codes)[kPanelRows] = tile.codes + 16 * (i / 8) + i % 8;
-      S::store_i32(codes[0], W::low_nibbles(word));
-      S::store_i32(codes[8], W::high_nibbles(word));
+      const int first = 16 * (i / 8) + i % 8;
+      sink.codes(first, W::low_nibbles(word));
+      sink.codes(first + 8, W::high_nibbles(word));
     }
   }
 };
@@ -147,28 +156,29 @@ struct WeightQ4K : Block256<S, WeightQ4K<S>, 144, 32, true> {
 template <class S>
 struct WeightQ5K : Block256<S, WeightQ5K<S>, 176, 32, true> {
   static constexpr TensorType kType = TensorType::kQ5_K;
+  static constexpr int kOffset = 0;
   using W = Words<S>;
-  static void unpack_words(PackedWords words, CodeTile<32>& tile) {
-    KScales<S>::unpack(words, tile);
+  template <class Sink>
+  QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
+    KScales<S>::unpack(words, sink);
+#pragma GCC unroll 8
     for (int i = 0; i < 8; ++i) {
       const auto fifth = W::at(words[4 + i]);
       const PackedWords nibbles = words + 12 + i;
-      int32_t(*codes)[kPanelRows] = tile.codes + i;
-      pair<0>(W::at(nibbles[0]), fifth, codes);
-      pair<2>(W::at(nibbles[8]), fifth, codes + 16);
-      pair<4>(W::at(nibbles[16]), fifth, codes + 32);
-      pair<6>(W::at(nibbles[24]), fifth, codes + 48);
+      pair<0>(W::at(nibbles[0]), fifth, i, sink);
+      pair<2>(W::at(nibbles[8]), fifth, i + 16, sink);
+      pair<4>(W::at(nibbles[16]), fifth, i + 32, sink);
+      pair<6>(W::at(nibbles[24]), fifth, i + 48, sink);
     }
   }
 
  private:
   using I = typename S::I32x16;
-  template <int Run>
-  static void pair(I word, I fifth, int32_t (*codes)[kPanelRows]) {
-    S::store_i32(codes[0],
-                 S::or_i32(W::low_nibbles(word), S::template byte_bits<Run, 1, 4>(fifth)));
-    S::store_i32(codes[8],
-                 S::or_i32(W::high_nibbles(word), S::template byte_bits<Run + 1, 1, 4>(fifth)));
+  template <int Run, class Sink>
+  QUANT_WEIGHT_STEP void pair(I word, I fifth, int first, Sink& sink) {
+    sink.codes(first, S::or_i32(W::low_nibbles(word), S::template byte_bits<Run, 1, 4>(fifth)));
+    sink.codes(first + 8,
+               S::or_i32(W::high_nibbles(word), S::template byte_bits<Run + 1, 1, 4>(fifth)));
   }
 };
 
@@ -178,31 +188,32 @@ struct WeightQ5K : Block256<S, WeightQ5K<S>, 176, 32, true> {
 template <class S>
 struct WeightQ6K : Block256<S, WeightQ6K<S>, 210, 16, false> {
   static constexpr TensorType kType = TensorType::kQ6_K;
+  static constexpr int kOffset = 32;
   using W = Words<S>;
-  static void unpack_words(PackedWords words, CodeTile<16>& tile) {
+  template <class Sink>
+  QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
     const auto d = S::template half_of<0>(W::at(words[52]));
-    for (int i = 0; i < 4; ++i) {
-      W::scaled_bytes(W::at(words[48 + i]), d, tile.scale + 4 * i);
-    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) W::scales(W::at(words[48 + i]), d, 4 * i, sink);
+#pragma GCC unroll 16
     for (int i = 0; i < 16; ++i) {
       const int32_t(*low)[kPanelRows] = words + 16 * (i / 8) + i % 8;
       const auto first = W::at(low[0]);
       const auto second = W::at(low[8]);
       const auto top = W::at(words[32 + i]);
-      int32_t(*codes)[kPanelRows] = tile.codes + 32 * (i / 8) + i % 8;
-      S::store_i32(codes[0], code<0>(W::low_nibbles(first), top));
-      S::store_i32(codes[8], code<2>(W::low_nibbles(second), top));
-      S::store_i32(codes[16], code<4>(W::high_nibbles(first), top));
-      S::store_i32(codes[24], code<6>(W::high_nibbles(second), top));
+      const int column = 32 * (i / 8) + i % 8;
+      sink.codes(column, code<0>(W::low_nibbles(first), top));
+      sink.codes(column + 8, code<2>(W::low_nibbles(second), top));
+      sink.codes(column + 16, code<4>(W::high_nibbles(first), top));
+      sink.codes(column + 24, code<6>(W::high_nibbles(second), top));
     }
   }
 
  private:
   using I = typename S::I32x16;
   template <int Shift>
-  static I code(I nibbles, I top) {
-    const I q = S::or_i32(nibbles, S::template byte_bits<Shift, 2, 4>(top));
-    return S::sub_bytes(q, W::all_bytes(32));
+  QUANT_WEIGHT_STEP I code(I nibbles, I top) {
+    return S::or_i32(nibbles, S::template byte_bits<Shift, 2, 4>(top));
   }
 };
 
@@ -211,33 +222,34 @@ struct WeightQ6K : Block256<S, WeightQ6K<S>, 210, 16, false> {
 template <class S>
 struct WeightIq4Xs : Block256<S, WeightIq4Xs<S>, 136, 32, false> {
   static constexpr TensorType kType = TensorType::kIQ4_XS;
+  static constexpr int kOffset = 0;
   using W = Words<S>;
-  static void unpack_words(PackedWords words, CodeTile<32>& tile) {
+  template <class Sink>
+  QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
     const auto tops = W::at(words[0]);
     const auto nibbles = W::at(words[1]);
     const auto d = S::template half_of<0>(tops);
-    four_scales<0>(nibbles, tops, d, tile.scale);
-    four_scales<1>(nibbles, tops, d, tile.scale + 4);
-    for (int i = 0; i < 8; ++i) {
-      Iq4Levels<S>::unpack(words + 2 + 4 * i, tile.codes + 8 * i);
-    }
+    four_scales<0>(nibbles, tops, d, sink);
+    four_scales<1>(nibbles, tops, d, sink);
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) Iq4Levels<S>::unpack(words + 2 + 4 * i, 8 * i, sink);
   }
 
  private:
   using I = typename S::I32x16;
   using F = typename S::F32x16;
-  template <int Half>
-  static void four_scales(I nibbles, I tops, F d, float (*scale)[kPanelRows]) {
+  template <int Half, class Sink>
+  QUANT_WEIGHT_STEP void four_scales(I nibbles, I tops, F d, Sink& sink) {
     const I low = W::low_nibbles(nibbles);
     const I high = W::high_nibbles(nibbles);
-    S::store(scale[0], one_scale<2 * Half, Half, 0>(low, tops, d));
-    S::store(scale[1], one_scale<2 * Half, Half, 2>(high, tops, d));
-    S::store(scale[2], one_scale<2 * Half + 1, Half, 4>(low, tops, d));
-    S::store(scale[3], one_scale<2 * Half + 1, Half, 6>(high, tops, d));
+    sink.scale(4 * Half, one_scale<2 * Half, Half, 0>(low, tops, d));
+    sink.scale(4 * Half + 1, one_scale<2 * Half, Half, 2>(high, tops, d));
+    sink.scale(4 * Half + 2, one_scale<2 * Half + 1, Half, 4>(low, tops, d));
+    sink.scale(4 * Half + 3, one_scale<2 * Half + 1, Half, 6>(high, tops, d));
   }
   /// The low nibble in byte Byte, the top pair at bit Shift of byte 2 + Half.
   template <int Byte, int Half, int Shift>
-  static F one_scale(I nibble, I tops, F d) {
+  QUANT_WEIGHT_STEP F one_scale(I nibble, I tops, F d) {
     const I low = S::template signed_byte<Byte>(nibble);
     const I top = S::template signed_byte<2 + Half>(S::template byte_bits<Shift, 2, 4>(tops));
     const I code = S::add_i32(S::add_i32(low, top), S::set1_i32(-32));

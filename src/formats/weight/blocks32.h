@@ -8,7 +8,7 @@
 namespace quant {
 
 /// {fp16 scale, fp16 minimum if HasMinimum, 32 fifth bits if FifthBitsAt > 0, codes from CodesAt}.
-/// A format adds unpack_block(words, fifth_bits, codes): the block's words of codes.
+/// A format adds unpack_codes(words, fifth_bits, sink): the block's words of codes.
 ///
 /// A packed tile is [blocks][16] scales (or pairs of scale and minimum), then [blocks][16] words of
 /// fifth bits, then [blocks · words of codes][16].
@@ -35,20 +35,18 @@ struct Block32 {
       }
     }
   }
-  static void unpack(const uint8_t* tile, int n, CodeTile<kSubBlock>& out) {
+  template <class Sink>
+  QUANT_WEIGHT_STEP void unpack(const uint8_t* tile, int n, int b, Sink& sink) {
     const auto words = reinterpret_cast<PackedWords>(tile + codes_at(n));
     const auto fifth_bits = reinterpret_cast<PackedWords>(tile + fifth_bits_at(n));
-    for (int b = 0; b < n / kValues; ++b) {
-      if constexpr (kHasMinimum) {
-        const auto scales = S::load_i32(reinterpret_cast<PackedWords>(tile)[b]);
-        S::store(out.scale[b], S::template half_of<0>(scales));
-        S::store(out.minimum[b], S::template half_of<1>(scales));
-      } else {
-        S::store(out.scale[b],
-                 S::load_half(reinterpret_cast<const uint16_t*>(tile) + b * kPanelRows));
-      }
-      Format::unpack_block(words + b * kCodeBytes / 4, fifth_bits + b, out.codes + 8 * b);
+    if constexpr (kHasMinimum) {
+      const auto scales = S::load_i32(reinterpret_cast<PackedWords>(tile)[b]);
+      sink.scale(0, S::template half_of<0>(scales));
+      sink.minimum(0, S::template half_of<1>(scales));
+    } else {
+      sink.scale(0, S::load_half(reinterpret_cast<const uint16_t*>(tile) + b * kPanelRows));
     }
+    Format::unpack_codes(words + b * kCodeBytes / 4, fifth_bits + b, sink);
   }
 
  private:
@@ -63,80 +61,81 @@ struct Block32 {
   }
 };
 
-/// scale·(q - 8).
 template <class S>
-struct WeightQ4_0 : Block32<S, WeightQ4_0<S>, 18, 2, false> {
-  static constexpr TensorType kType = TensorType::kQ4_0;
+struct FourBits {
   using W = Words<S>;
-  static void unpack_block(PackedWords words, PackedWords, int32_t (*codes)[kPanelRows]) {
-    const auto eight = W::all_bytes(8);
+  template <class Sink>
+  QUANT_WEIGHT_STEP void unpack_codes(PackedWords words, PackedWords, Sink& sink) {
+#pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {
       const auto word = W::at(words[i]);
-      S::store_i32(codes[i], S::sub_bytes(W::low_nibbles(word), eight));
-      S::store_i32(codes[4 + i], S::sub_bytes(W::high_nibbles(word), eight));
+      sink.codes(i, W::low_nibbles(word));
+      sink.codes(4 + i, W::high_nibbles(word));
     }
   }
+};
+
+/// scale·(q - 8).
+template <class S>
+struct WeightQ4_0 : Block32<S, WeightQ4_0<S>, 18, 2, false>, FourBits<S> {
+  static constexpr TensorType kType = TensorType::kQ4_0;
+  static constexpr int kOffset = 8;
 };
 
 /// scale·q + minimum.
 template <class S>
-struct WeightQ4_1 : Block32<S, WeightQ4_1<S>, 20, 4, true> {
+struct WeightQ4_1 : Block32<S, WeightQ4_1<S>, 20, 4, true>, FourBits<S> {
   static constexpr TensorType kType = TensorType::kQ4_1;
-  using W = Words<S>;
-  static void unpack_block(PackedWords words, PackedWords, int32_t (*codes)[kPanelRows]) {
-    for (int i = 0; i < 4; ++i) {
-      const auto word = W::at(words[i]);
-      S::store_i32(codes[i], W::low_nibbles(word));
-      S::store_i32(codes[4 + i], W::high_nibbles(word));
-    }
-  }
+  static constexpr int kOffset = 0;
 };
 
-/// Five-bit codes, `Offset` less than stored: bit i of the 32 fifth bits belongs to value i.
-template <class S, int Offset>
+/// Bit i of the 32 fifth bits belongs to value i.
+template <class S>
 struct FiveBits {
   using W = Words<S>;
-  static void unpack_block(PackedWords words, PackedWords fifth_bits,
-                           int32_t (*codes)[kPanelRows]) {
+  template <class Sink>
+  QUANT_WEIGHT_STEP void unpack_codes(PackedWords words, PackedWords fifth_bits, Sink& sink) {
     const auto fifth = W::at(*fifth_bits);
-    unpack_word<0>(W::at(words[0]), fifth, codes);
-    unpack_word<1>(W::at(words[1]), fifth, codes);
-    unpack_word<2>(W::at(words[2]), fifth, codes);
-    unpack_word<3>(W::at(words[3]), fifth, codes);
+    unpack_word<0>(W::at(words[0]), fifth, sink);
+    unpack_word<1>(W::at(words[1]), fifth, sink);
+    unpack_word<2>(W::at(words[2]), fifth, sink);
+    unpack_word<3>(W::at(words[3]), fifth, sink);
   }
 
  private:
   using I = typename S::I32x16;
-  template <int Index>
-  static void unpack_word(I word, I fifth, int32_t (*codes)[kPanelRows]) {
+  template <int Index, class Sink>
+  QUANT_WEIGHT_STEP void unpack_word(I word, I fifth, Sink& sink) {
     const I low = S::template bits_to_bytes<4 * Index, 4>(fifth);
     const I high = S::template bits_to_bytes<16 + 4 * Index, 4>(fifth);
-    S::store_i32(codes[Index], less_offset(S::or_i32(W::low_nibbles(word), low)));
-    S::store_i32(codes[4 + Index], less_offset(S::or_i32(W::high_nibbles(word), high)));
-  }
-  static I less_offset(I code) {
-    return Offset == 0 ? code : S::sub_bytes(code, W::all_bytes(Offset));
+    sink.codes(Index, S::or_i32(W::low_nibbles(word), low));
+    sink.codes(4 + Index, S::or_i32(W::high_nibbles(word), high));
   }
 };
 
 /// scale·(q - 16).
 template <class S>
-struct WeightQ5_0 : Block32<S, WeightQ5_0<S>, 22, 6, false, 2>, FiveBits<S, 16> {
+struct WeightQ5_0 : Block32<S, WeightQ5_0<S>, 22, 6, false, 2>, FiveBits<S> {
   static constexpr TensorType kType = TensorType::kQ5_0;
+  static constexpr int kOffset = 16;
 };
 
 /// scale·q + minimum.
 template <class S>
-struct WeightQ5_1 : Block32<S, WeightQ5_1<S>, 24, 8, true, 4>, FiveBits<S, 0> {
+struct WeightQ5_1 : Block32<S, WeightQ5_1<S>, 24, 8, true, 4>, FiveBits<S> {
   static constexpr TensorType kType = TensorType::kQ5_1;
+  static constexpr int kOffset = 0;
 };
 
 /// scale·q; the codes are stored as they are.
 template <class S>
 struct WeightQ8_0 : Block32<S, WeightQ8_0<S>, 34, 2, false> {
   static constexpr TensorType kType = TensorType::kQ8_0;
-  static void unpack_block(PackedWords words, PackedWords, int32_t (*codes)[kPanelRows]) {
-    for (int i = 0; i < 8; ++i) S::store_i32(codes[i], S::load_i32(words[i]));
+  static constexpr int kOffset = 0;
+  template <class Sink>
+  QUANT_WEIGHT_STEP void unpack_codes(PackedWords words, PackedWords, Sink& sink) {
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) sink.codes(i, S::load_i32(words[i]));
   }
 };
 
@@ -144,15 +143,17 @@ struct WeightQ8_0 : Block32<S, WeightQ8_0<S>, 34, 2, false> {
 template <class S>
 struct Iq4Levels {
   using W = Words<S>;
-  /// Four words of nibbles to eight words of codes.
-  static void unpack(PackedWords words, int32_t (*codes)[kPanelRows]) {
+  /// Four words of nibbles to words [first, first + 8) of codes.
+  template <class Sink>
+  QUANT_WEIGHT_STEP void unpack(PackedWords words, int first, Sink& sink) {
     static constexpr int8_t kLevels[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
                                            1,    13,   25,  38,  53,  69,  89,  113};
     const auto levels = S::load_u8(reinterpret_cast<const uint8_t*>(kLevels));
+#pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {
       const auto word = W::at(words[i]);
-      S::store_i32(codes[i], S::lookup_bytes(levels, W::low_nibbles(word)));
-      S::store_i32(codes[4 + i], S::lookup_bytes(levels, W::high_nibbles(word)));
+      sink.codes(first + i, S::lookup_bytes(levels, W::low_nibbles(word)));
+      sink.codes(first + 4 + i, S::lookup_bytes(levels, W::high_nibbles(word)));
     }
   }
 };
@@ -161,8 +162,10 @@ struct Iq4Levels {
 template <class S>
 struct WeightIq4Nl : Block32<S, WeightIq4Nl<S>, 18, 2, false> {
   static constexpr TensorType kType = TensorType::kIQ4_NL;
-  static void unpack_block(PackedWords words, PackedWords, int32_t (*codes)[kPanelRows]) {
-    Iq4Levels<S>::unpack(words, codes);
+  static constexpr int kOffset = 0;
+  template <class Sink>
+  QUANT_WEIGHT_STEP void unpack_codes(PackedWords words, PackedWords, Sink& sink) {
+    Iq4Levels<S>::unpack(words, 0, sink);
   }
 };
 

@@ -6,6 +6,8 @@
 
 #include "formats/weight/weight_format.h"
 
+#define QUANT_WEIGHT_STEP static inline __attribute__((always_inline))
+
 namespace quant {
 
 /// Columns that are decoded at a time: a tile of FP32 weights is then 16 KiB and stays in the L1
@@ -30,17 +32,26 @@ struct Words {
   using I = typename S::I32x16;
   using F = typename S::F32x16;
 
-  static I at(const int32_t (&word)[kPanelRows]) { return S::load_i32(word); }
-  static I low_nibbles(I v) { return S::template byte_bits<0, 4, 0>(v); }
-  static I high_nibbles(I v) { return S::template byte_bits<4, 4, 0>(v); }
-  static I all_bytes(int x) { return S::set1_i32(x * 0x01010101); }
+  QUANT_WEIGHT_STEP I at(const int32_t (&word)[kPanelRows]) { return S::load_i32(word); }
+  QUANT_WEIGHT_STEP I low_nibbles(I v) { return S::template byte_bits<0, 4, 0>(v); }
+  QUANT_WEIGHT_STEP I high_nibbles(I v) { return S::template byte_bits<4, 4, 0>(v); }
+  QUANT_WEIGHT_STEP I all_bytes(int x) { return S::set1_i32(x * 0x01010101); }
 
-  /// The four signed bytes of each lane times `factor`, as floats: out[0] to out[3].
-  static void scaled_bytes(I bytes, F factor, float (*out)[kPanelRows]) {
-    S::store(out[0], S::mul(factor, S::to_float(S::template signed_byte<0>(bytes))));
-    S::store(out[1], S::mul(factor, S::to_float(S::template signed_byte<1>(bytes))));
-    S::store(out[2], S::mul(factor, S::to_float(S::template signed_byte<2>(bytes))));
-    S::store(out[3], S::mul(factor, S::to_float(S::template signed_byte<3>(bytes))));
+  /// The four signed bytes of each lane times d are the scales of sub-blocks [first, first + 4).
+  template <class Sink>
+  QUANT_WEIGHT_STEP void scales(I bytes, F d, int first, Sink& sink) {
+    sink.scale(first, S::mul(d, S::to_float(S::template signed_byte<0>(bytes))));
+    sink.scale(first + 1, S::mul(d, S::to_float(S::template signed_byte<1>(bytes))));
+    sink.scale(first + 2, S::mul(d, S::to_float(S::template signed_byte<2>(bytes))));
+    sink.scale(first + 3, S::mul(d, S::to_float(S::template signed_byte<3>(bytes))));
+  }
+  /// Or their minimums.
+  template <class Sink>
+  QUANT_WEIGHT_STEP void minimums(I bytes, F d, int first, Sink& sink) {
+    sink.minimum(first, S::mul(d, S::to_float(S::template signed_byte<0>(bytes))));
+    sink.minimum(first + 1, S::mul(d, S::to_float(S::template signed_byte<1>(bytes))));
+    sink.minimum(first + 2, S::mul(d, S::to_float(S::template signed_byte<2>(bytes))));
+    sink.minimum(first + 3, S::mul(d, S::to_float(S::template signed_byte<3>(bytes))));
   }
 };
 
@@ -49,20 +60,26 @@ static constexpr int tile_columns(int64_t cols, int64_t begin) {
   return cols - begin < kTileColumns ? static_cast<int>(cols - begin) : kTileColumns;
 }
 
-/// Asks for what follows a packed tile in memory, the next panels, while it is worked on: what the
-/// processor foresees by itself is too close for one input.
+/// How far ahead of a packed tile what follows it, the next panels, is asked for: what the
+/// processor foresees by itself is too close. Up to 12 KiB made no difference.
+static constexpr size_t kPrefetchBytes = 4096;
+
 static inline void prefetch_ahead(const uint8_t* tile, size_t bytes) {
-  constexpr size_t kAhead = 4096;
-  for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(tile + kAhead + at, 0, 2);
+  for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(tile + kPrefetchBytes + at, 0, 2);
 }
 
 /// Panels of one format, which has
 ///   tile_bytes(n): bytes of a packed tile of n columns, a multiple of 64;
 ///   pack_row(row, n, lane, tile): puts the blocks of n columns of a row in their places;
-///   unpack(tile, n, codes): a packed tile as codes and scales.
+///   unpack(tile, n, b, sink): block b of a packed tile of n columns, as calls of
+///     sink.scale(k, v) and, where the format has them, sink.minimum(k, v) for sub-block k,
+///     sink.codes(i, v) for columns [4·i, 4·i + 4), in any order;
+///   kOffset: by how much those codes are too large. They are not negative then.
 template <class S, class Format>
 struct CodePanel {
   using Tile = CodeTile<Format::kSubBlock>;
+  using F = typename S::F32x16;
+  using I = typename S::I32x16;
 
   static constexpr size_t row_bytes(int64_t cols) {
     return static_cast<size_t>(cols / Format::kValues) * Format::kBytes;
@@ -98,7 +115,7 @@ struct CodePanel {
     for (int64_t begin = 0; begin < cols; begin += kTileColumns) {
       const int n = tile_columns(cols, begin);
       prefetch_ahead(packed, Format::tile_bytes(n));
-      Format::unpack(packed, n, tile);
+      unpack(packed, n, tile);
       packed += Format::tile_bytes(n);
       visit(begin, n, tile);
     }
@@ -110,7 +127,7 @@ struct CodePanel {
     alignas(64) float values[kTileColumns][kPanelRows];
   };
   static const float* decode(const uint8_t* tile, int n, Decoded& out) {
-    Format::unpack(tile, n, out.codes);
+    unpack(tile, n, out.codes);
     for (int k = 0; k < n; k += 4) {
       const auto codes = S::load_i32(out.codes.codes[k / 4]);
       const int sub = k / Format::kSubBlock;
@@ -123,6 +140,28 @@ struct CodePanel {
   }
 
  private:
+  /// Block b of a tile in memory.
+  struct TileSink {
+    Tile& tile;
+    int b;
+
+    inline __attribute__((always_inline)) void scale(int k, F v) {
+      S::store(tile.scale[b * (Format::kValues / Format::kSubBlock) + k], v);
+    }
+    inline __attribute__((always_inline)) void minimum(int k, F v) {
+      S::store(tile.minimum[b * (Format::kValues / Format::kSubBlock) + k], v);
+    }
+    inline __attribute__((always_inline)) void codes(int i, I v) {
+      if constexpr (Format::kOffset > 0) v = S::sub_bytes(v, Words<S>::all_bytes(Format::kOffset));
+      S::store_i32(tile.codes[b * (Format::kValues / 4) + i], v);
+    }
+  };
+  static void unpack(const uint8_t* packed, int n, Tile& tile) {
+    for (int b = 0; b < n / Format::kValues; ++b) {
+      TileSink sink{tile, b};
+      Format::unpack(packed, n, b, sink);
+    }
+  }
   template <int Index>
   static void decode_byte(typename S::I32x16 codes, const Tile& tile, int sub, float* out) {
     const auto code = S::to_float(S::template signed_byte<Index>(codes));
