@@ -108,11 +108,12 @@ void Transformer::project_qkv(const Batch& batch) noexcept {
 void Transformer::normalize_heads(const Batch& batch) noexcept {
   const auto normalize = [&](float* heads, Vector weight, int n_heads) {
     if (weight == nullptr) return;
-    parallel_for(threads_, static_cast<std::int64_t>(batch.n_tokens) * n_heads,
-                 [&](std::int64_t i, int) {
-                   float* head = heads + i * config_.key_dim;
-                   kernels_.rms_norm(head, weight, config_.norm_eps, config_.key_dim, head);
-                 });
+    parallel_for(threads_, batch.n_tokens, [&](std::int64_t i, int) {
+      float* head = heads + i * n_heads * config_.key_dim;
+      for (int h = 0; h < n_heads; ++h, head += config_.key_dim) {
+        kernels_.rms_norm(head, weight, config_.norm_eps, config_.key_dim, head);
+      }
+    });
   };
   normalize(act_.queries.data(), batch.weights.q_norm, config_.n_heads);
   normalize(act_.keys.data(), batch.weights.k_norm, config_.n_kv_heads);
@@ -150,16 +151,15 @@ void Transformer::append(const Batch& batch, int sequence) {
     const std::int64_t rows = config_.n_kv_heads * dim;  // floats of a token
     from += sequence * batch.length * rows;
     exact += sequence * max_batch_ * rows;
-    const std::int64_t tasks = static_cast<std::int64_t>(batch.length) * config_.n_kv_heads;
-    parallel_for(threads_, tasks, [&](std::int64_t task, int) {
-      const std::int64_t i = task / config_.n_kv_heads;
-      const std::int64_t head = task % config_.n_kv_heads;
-      float* row = exact + (head * max_batch_ + i) * dim;
-      std::memcpy(row, from + task * dim, to_size(dim) * sizeof(float));
-      if (to.encode(kernels, static_cast<int>(head), batch.first_position + i, row)) return;
-      std::int64_t mine = (batch.first_position + i) * 2 + side;
-      std::int64_t first = refused.load();
-      while (mine < first && !refused.compare_exchange_weak(first, mine)) {
+    parallel_for(threads_, batch.length, [&](std::int64_t i, int) {
+      for (int head = 0; head < config_.n_kv_heads; ++head) {
+        float* row = exact + (std::int64_t{head} * max_batch_ + i) * dim;
+        std::memcpy(row, from + i * rows + std::int64_t{head} * dim, to_size(dim) * sizeof(float));
+        if (to.encode(kernels, head, batch.first_position + i, row)) continue;
+        const std::int64_t mine = (batch.first_position + i) * 2 + side;
+        std::int64_t first = refused.load();
+        while (mine < first && !refused.compare_exchange_weak(first, mine)) {
+        }
       }
     });
   };

@@ -128,15 +128,11 @@ struct KvAccumulate {
     }
   }
 
-  /// Divides the queries evenly into blocks that the registers hold.
   template <int C, class Values>
   static void blocks(const Rows& rows, const Values& values, float* acc) {
-    const int count = (rows.n_queries + S::kBlockRows - 1) / S::kBlockRows;
-    for (int b = 0; b < count; ++b) {
-      const int begin = rows.n_queries * b / count;
-      const int end = rows.n_queries * (b + 1) / count;
-      block<S::kBlockRows, C>(end - begin, begin, rows, values, acc);
-    }
+    for_query_blocks(rows.n_queries, S::kBlockRows, [&](int first, int count) {
+      block<S::kBlockRows, C>(count, first, rows, values, acc);
+    });
   }
 
   /// m <= R queries from `first` on: finds the kernel of exactly that many. The sums stay in

@@ -246,13 +246,9 @@ struct KvAccumulateInt8 {
       add_tiles<C>(sums, codes, unpacked, j);
       return;
     }
-    // Divides the queries evenly into blocks that the registers hold.
-    const int count = (sums.n_queries + R - 1) / R;
-    for (int part = 0; part < count; ++part) {
-      const int begin = sums.n_queries * part / count;
-      const int end = sums.n_queries * (part + 1) / count;
-      add_queries<R, C>(end - begin, begin, sums, codes, unpacked, j);
-    }
+    for_query_blocks(sums.n_queries, R, [&](int first, int count) {
+      add_queries<R, C>(count, first, sums, codes, unpacked, j);
+    });
   }
 
   /// All queries in a matrix unit, sixteen with 64 rows at a time; the same bits. Codes of weights

@@ -56,6 +56,18 @@ class KvPrefetch {
   size_t step_;
 };
 
+/// Divides n queries evenly into blocks of at most `most`, what registers hold: visit(first,
+/// count).
+template <class Visit>
+static inline __attribute__((always_inline)) void for_query_blocks(int n, int most,
+                                                                   const Visit& visit) {
+  const int count = (n + most - 1) / most;
+  for (int b = 0; b < count; ++b) {
+    const int first = n * b / count;
+    visit(first, n * (b + 1) / count - first);
+  }
+}
+
 template <class S>
 struct KvRow {
   using F = typename S::F32x16;

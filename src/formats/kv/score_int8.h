@@ -122,13 +122,9 @@ struct KvScoreInt8 {
     Tiles tiles;
     for (int c = 0; c < C; ++c)
       KvTileSteps<S, Format>::fill(packed.rows[c], product.d, tiles.tile[c]);
-    // Divides the queries evenly into blocks that the registers hold.
-    const int count = (product.n_queries + S::kInt8BlockRows - 1) / S::kInt8BlockRows;
-    for (int b = 0; b < count; ++b) {
-      const int begin = product.n_queries * b / count;
-      const int end = product.n_queries * (b + 1) / count;
-      multiply<S::kInt8BlockRows, C>(end - begin, begin, product, tiles);
-    }
+    for_query_blocks(product.n_queries, S::kInt8BlockRows, [&](int first, int count) {
+      multiply<S::kInt8BlockRows, C>(count, first, product, tiles);
+    });
   }
 
   /// m <= R queries from `first` on: finds the kernel of exactly that many.
