@@ -409,9 +409,15 @@ struct Avx2 {
   }
   template <int First, int To>
   QUANT_SIMD __m256i spread_bits(__m256i v) {
-    const __m256i bits = _mm256_and_si256(_mm256_srli_epi32(v, First), _mm256_set1_epi32(15));
-    const __m256i spread = _mm256_mullo_epi32(bits, _mm256_set1_epi32(0x00204081 << To));
-    return _mm256_and_si256(spread, _mm256_set1_epi8(static_cast<char>(1 << To)));
+    static_assert(First % 4 == 0);  // all four bits come from one byte
+    constexpr int kByte = First / 8 * 0x01010101;
+    const __m256i from = _mm256_broadcastsi128_si256(
+        _mm_setr_epi32(kByte, kByte + 0x04040404, kByte + 0x08080808, kByte + 0x0c0c0c0c));
+    const __m256i each =
+        _mm256_set1_epi32(First % 8 == 0 ? 0x08040201 : static_cast<int>(0x80402010));
+    const __m256i bits = _mm256_and_si256(_mm256_shuffle_epi8(v, from), each);
+    return _mm256_and_si256(_mm256_cmpeq_epi8(bits, each),
+                            _mm256_set1_epi8(static_cast<char>(1 << To)));
   }
   QUANT_SIMD __m256i dot_8(__m256i magnitude, __m256i inputs) {
     return _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, inputs), _mm256_set1_epi16(1));

@@ -314,6 +314,7 @@ struct Scalar {
   /// byte.
   template <int First, int To>
   static I32x16 bits_to_bytes(I32x16 v) {
+    static_assert(First % 4 == 0);
     for (int32_t& lane : v.lane) {
       const uint32_t bits = (static_cast<uint32_t>(lane) >> First) & 15u;
       // The factor puts bit i at 8·i + To, among others that the mask removes.

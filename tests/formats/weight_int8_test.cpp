@@ -72,20 +72,24 @@ TEST_P(WeightInt8Test, ProductIsNearTheExactOne) {
 TEST_P(WeightInt8Test, LargestCodesDoNotSaturate) {
   const WeightCase c = GetParam();
   StoredRows rows(c.type, kPanelRows, 256, 16);
-  // One input, so that a group is one input on every instruction set.
-  QuantizedInputs x = random_quantized(c.table(), 1, 256);
-  // Every code byte 0x80 is -128 in Q8_0, 0xff the largest code elsewhere; half floats stay.
+  // A single input and a whole group have kernels of their own.
+  QuantizedInputs one = random_quantized(c.table(), 1, 256);
+  QuantizedInputs group = random_quantized(c.table(), c.table().int8_group, 256);
+  // A code byte 0x80 is -128 in Q8_0 and 0x7f is 127; 0xff is the largest code elsewhere. Half
+  // floats stay.
   const std::uint32_t block_bytes = tensor_type_info(c.type).block_bytes;
   const HalfOffsets offsets = half_offsets(c.type);
-  for (const std::byte code : {std::byte{0x80}, std::byte{0xff}, std::byte{0x00}}) {
+  for (const std::byte code : {std::byte{0x80}, std::byte{0x7f}, std::byte{0xff}, std::byte{0}}) {
     for (std::size_t i = 0; i < rows.bytes.size(); ++i) {
       const int at = static_cast<int>(i % block_bytes);
       const bool half = at / 2 * 2 == offsets.scale || at / 2 * 2 == offsets.minimum;
       if (!half) rows.bytes.data()[i] = code;
     }
     for (const std::int8_t q : {std::int8_t{127}, std::int8_t{-127}}) {
-      fill(x, q);
-      expect_exact(c.kernels(), rows, x);
+      for (QuantizedInputs* x : {&one, &group}) {
+        fill(*x, q);
+        expect_exact(c.kernels(), rows, *x);
+      }
     }
   }
 }
@@ -116,7 +120,7 @@ TEST_P(WeightInt8Test, SlicesOfWholeGroupsGiveTheSameBits) {
   const WeightCase c = GetParam();
   const std::int64_t cols = column_counts(c.type).back();
   const StoredRows rows(c.type, kPanelRows, cols, 19);
-  const QuantizedInputs x = random_quantized(c.table(), 31, cols);
+  const QuantizedInputs x = random_quantized(c.table(), 49, cols);
   const std::vector<float> expected = run(c.kernels(), rows, kPanelRows, x.inputs());
   for (int first = 0; first < x.m; first += x.group) {
     for (const int count : {x.group, x.m - first}) {

@@ -201,6 +201,8 @@ struct SimdOps {
     put_i32(out, S::template bits_to_bytes<4, 4>(i(in, 0)), 1);
     put_i32(out, S::template bits_to_bytes<16, 2>(i(in, 0)), 2);
     put_i32(out, S::template bits_to_bytes<28, 7>(i(in, 0)), 3);
+    put_i32(out, S::template bits_to_bytes<12, 4>(i(in, 0)), 4);
+    put_i32(out, S::template bits_to_bytes<20, 0>(i(in, 0)), 5);
   }
   static void sub_bytes(In in, Out out) { put_i32(out, S::sub_bytes(i(in, 0), i(in, 1))); }
   static void lookup_bytes(In in, Out out) {

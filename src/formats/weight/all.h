@@ -21,5 +21,3 @@ template <class S>
 using FloatWeights = WeightFormatList<WeightF32<S>, WeightF16<S>, WeightBf16<S>>;
 
 }  // namespace quant
-
-#undef QUANT_WEIGHT_STEP

@@ -6,16 +6,20 @@
 #include "formats/weight/blocks32.h"
 #include "formats/weight/code_tile.h"
 
+#define QUANT_WEIGHT_STEP inline __attribute__((always_inline))
+
 namespace quant {
 
 /// A tile is one block of each row. A packed one is [words of a block][16], the last word padded
-/// with zeros. A format adds unpack_words(words, sink).
+/// with zeros. A format adds unpack_words(words, sink), which hands over scales last: few vectors
+/// are open at a time then.
 template <class S, class Format, int Bytes, int SubBlock, bool HasMinimum>
 struct Block256 {
   static constexpr int kValues = 256;
   static constexpr int kBytes = Bytes;
   static constexpr int kSubBlock = SubBlock;
   static constexpr bool kHasMinimum = HasMinimum;
+  static constexpr int kOffset = 0;
 
   static constexpr size_t tile_bytes(int) { return (Bytes + 3) / 4 * 4 * kPanelRows; }
   static void pack_row(const uint8_t* block, int, int lane, uint8_t* tile) {
@@ -24,7 +28,7 @@ struct Block256 {
     }
   }
   template <class Sink>
-  QUANT_WEIGHT_STEP void unpack(const uint8_t* tile, int, int, Sink& sink) {
+  static QUANT_WEIGHT_STEP void unpack(const uint8_t* tile, int, int, Sink& sink) {
     Format::unpack_words(reinterpret_cast<PackedWords>(tile), sink);
   }
 };
@@ -34,19 +38,9 @@ struct Block256 {
 template <class S>
 struct WeightQ2K : Block256<S, WeightQ2K<S>, 84, 16, true> {
   static constexpr TensorType kType = TensorType::kQ2_K;
-  static constexpr int kOffset = 0;
   using W = Words<S>;
   template <class Sink>
-  QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
-    const auto halves = W::at(words[20]);
-    const auto d = S::template half_of<0>(halves);
-    const auto dmin = S::sub(S::zero(), S::template half_of<1>(halves));
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-      const auto word = W::at(words[i]);
-      W::scales(W::low_nibbles(word), d, 4 * i, sink);
-      W::minimums(W::high_nibbles(word), dmin, 4 * i, sink);
-    }
+  static QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
 #pragma GCC unroll 16
     for (int i = 0; i < 16; ++i) {
       const auto word = W::at(words[4 + i]);
@@ -55,6 +49,15 @@ struct WeightQ2K : Block256<S, WeightQ2K<S>, 84, 16, true> {
       sink.codes(first + 8, S::template byte_bits<2, 2, 0>(word));
       sink.codes(first + 16, S::template byte_bits<4, 2, 0>(word));
       sink.codes(first + 24, S::template byte_bits<6, 2, 0>(word));
+    }
+    const auto halves = W::at(words[20]);
+    const auto d = S::template half_of<0>(halves);
+    const auto dmin = S::sub(S::zero(), S::template half_of<1>(halves));
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      const auto word = W::at(words[i]);
+      W::scales(W::low_nibbles(word), d, 4 * i, sink);
+      W::minimums(W::high_nibbles(word), dmin, 4 * i, sink);
     }
   }
 };
@@ -67,35 +70,34 @@ struct WeightQ3K : Block256<S, WeightQ3K<S>, 110, 16, false> {
   static constexpr int kOffset = 4;
   using W = Words<S>;
   template <class Sink>
-  QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
+  static QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
+    unpack_run<0>(words, sink);
+    unpack_run<1>(words, sink);
+    unpack_run<2>(words, sink);
+    unpack_run<3>(words, sink);
+    unpack_run<4>(words, sink);
+    unpack_run<5>(words, sink);
+    unpack_run<6>(words, sink);
+    unpack_run<7>(words, sink);
     unpack_scales(words + 24, sink);
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; ++i) {
-      const auto third = W::at(words[i]);
-      const auto first = W::at(words[8 + i]);
-      const auto second = W::at(words[16 + i]);
-      sink.codes(i, code<0, 0>(first, third));
-      sink.codes(i + 8, code<2, 1>(first, third));
-      sink.codes(i + 16, code<4, 2>(first, third));
-      sink.codes(i + 24, code<6, 3>(first, third));
-      sink.codes(i + 32, code<0, 4>(second, third));
-      sink.codes(i + 40, code<2, 5>(second, third));
-      sink.codes(i + 48, code<4, 6>(second, third));
-      sink.codes(i + 56, code<6, 7>(second, third));
-    }
   }
 
  private:
   using I = typename S::I32x16;
-  template <int Shift, int Run>
-  QUANT_WEIGHT_STEP I code(I low, I third) {
-    return S::or_i32(S::template byte_bits<Shift, 2, 0>(low),
-                     S::template byte_bits<Run, 1, 2>(third));
+  template <int Run, class Sink>
+  static QUANT_WEIGHT_STEP void unpack_run(PackedWords words, Sink& sink) {
+    const PackedWords pairs = words + 8 + Run / 4 * 8;
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) {
+      const I low = S::template byte_bits<Run % 4 * 2, 2, 0>(W::at(pairs[i]));
+      const I third = S::template byte_bits<Run, 1, 2>(W::at(words[i]));
+      sink.codes(8 * Run + i, S::or_i32(low, third));
+    }
   }
   /// Sixteen scales less 32: low nibbles in the first two words (low halves first), the top pairs
   /// of four scales in each pair of bits of the third.
   template <class Sink>
-  QUANT_WEIGHT_STEP void unpack_scales(PackedWords words, Sink& sink) {
+  static QUANT_WEIGHT_STEP void unpack_scales(PackedWords words, Sink& sink) {
     const I first = W::at(words[0]);
     const I second = W::at(words[1]);
     const I top = W::at(words[2]);
@@ -105,7 +107,7 @@ struct WeightQ3K : Block256<S, WeightQ3K<S>, 110, 16, false> {
     W::scales(join(W::high_nibbles(first), S::template byte_bits<4, 2, 4>(top)), d, 8, sink);
     W::scales(join(W::high_nibbles(second), S::template byte_bits<6, 2, 4>(top)), d, 12, sink);
   }
-  QUANT_WEIGHT_STEP I join(I low, I top) {
+  static QUANT_WEIGHT_STEP I join(I low, I top) {
     return S::sub_bytes(S::or_i32(low, top), W::all_bytes(32));
   }
 };
@@ -117,7 +119,7 @@ template <class S>
 struct KScales {
   using W = Words<S>;
   template <class Sink>
-  QUANT_WEIGHT_STEP void unpack(PackedWords words, Sink& sink) {
+  static QUANT_WEIGHT_STEP void unpack(PackedWords words, Sink& sink) {
     const auto halves = W::at(words[0]);
     const auto d = S::template half_of<0>(halves);
     const auto dmin = S::sub(S::zero(), S::template half_of<1>(halves));
@@ -136,11 +138,9 @@ struct KScales {
 template <class S>
 struct WeightQ4K : Block256<S, WeightQ4K<S>, 144, 32, true> {
   static constexpr TensorType kType = TensorType::kQ4_K;
-  static constexpr int kOffset = 0;
   using W = Words<S>;
   template <class Sink>
-  QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
-    KScales<S>::unpack(words, sink);
+  static QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
 #pragma GCC unroll 32
     for (int i = 0; i < 32; ++i) {
       const auto word = W::at(words[4 + i]);
@@ -148,6 +148,7 @@ struct WeightQ4K : Block256<S, WeightQ4K<S>, 144, 32, true> {
       sink.codes(first, W::low_nibbles(word));
       sink.codes(first + 8, W::high_nibbles(word));
     }
+    KScales<S>::unpack(words, sink);
   }
 };
 
@@ -156,29 +157,30 @@ struct WeightQ4K : Block256<S, WeightQ4K<S>, 144, 32, true> {
 template <class S>
 struct WeightQ5K : Block256<S, WeightQ5K<S>, 176, 32, true> {
   static constexpr TensorType kType = TensorType::kQ5_K;
-  static constexpr int kOffset = 0;
   using W = Words<S>;
   template <class Sink>
-  QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
+  static QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
+    unpack_pair<0>(words, sink);
+    unpack_pair<1>(words, sink);
+    unpack_pair<2>(words, sink);
+    unpack_pair<3>(words, sink);
     KScales<S>::unpack(words, sink);
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; ++i) {
-      const auto fifth = W::at(words[4 + i]);
-      const PackedWords nibbles = words + 12 + i;
-      pair<0>(W::at(nibbles[0]), fifth, i, sink);
-      pair<2>(W::at(nibbles[8]), fifth, i + 16, sink);
-      pair<4>(W::at(nibbles[16]), fifth, i + 32, sink);
-      pair<6>(W::at(nibbles[24]), fifth, i + 48, sink);
-    }
   }
 
  private:
   using I = typename S::I32x16;
-  template <int Run, class Sink>
-  QUANT_WEIGHT_STEP void pair(I word, I fifth, int first, Sink& sink) {
-    sink.codes(first, S::or_i32(W::low_nibbles(word), S::template byte_bits<Run, 1, 4>(fifth)));
-    sink.codes(first + 8,
-               S::or_i32(W::high_nibbles(word), S::template byte_bits<Run + 1, 1, 4>(fifth)));
+  /// Sub-blocks 2·Pair and 2·Pair + 1.
+  template <int Pair, class Sink>
+  static QUANT_WEIGHT_STEP void unpack_pair(PackedWords words, Sink& sink) {
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) {
+      const I fifth = W::at(words[4 + i]);
+      const I nibbles = W::at(words[12 + 8 * Pair + i]);
+      const I low = S::template byte_bits<2 * Pair, 1, 4>(fifth);
+      const I high = S::template byte_bits<2 * Pair + 1, 1, 4>(fifth);
+      sink.codes(16 * Pair + i, S::or_i32(W::low_nibbles(nibbles), low));
+      sink.codes(16 * Pair + 8 + i, S::or_i32(W::high_nibbles(nibbles), high));
+    }
   }
 };
 
@@ -191,10 +193,7 @@ struct WeightQ6K : Block256<S, WeightQ6K<S>, 210, 16, false> {
   static constexpr int kOffset = 32;
   using W = Words<S>;
   template <class Sink>
-  QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
-    const auto d = S::template half_of<0>(W::at(words[52]));
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) W::scales(W::at(words[48 + i]), d, 4 * i, sink);
+  static QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
 #pragma GCC unroll 16
     for (int i = 0; i < 16; ++i) {
       const int32_t(*low)[kPanelRows] = words + 16 * (i / 8) + i % 8;
@@ -207,12 +206,15 @@ struct WeightQ6K : Block256<S, WeightQ6K<S>, 210, 16, false> {
       sink.codes(column + 16, code<4>(W::high_nibbles(first), top));
       sink.codes(column + 24, code<6>(W::high_nibbles(second), top));
     }
+    const auto d = S::template half_of<0>(W::at(words[52]));
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) W::scales(W::at(words[48 + i]), d, 4 * i, sink);
   }
 
  private:
   using I = typename S::I32x16;
   template <int Shift>
-  QUANT_WEIGHT_STEP I code(I nibbles, I top) {
+  static QUANT_WEIGHT_STEP I code(I nibbles, I top) {
     return S::or_i32(nibbles, S::template byte_bits<Shift, 2, 4>(top));
   }
 };
@@ -222,24 +224,23 @@ struct WeightQ6K : Block256<S, WeightQ6K<S>, 210, 16, false> {
 template <class S>
 struct WeightIq4Xs : Block256<S, WeightIq4Xs<S>, 136, 32, false> {
   static constexpr TensorType kType = TensorType::kIQ4_XS;
-  static constexpr int kOffset = 0;
   using W = Words<S>;
   template <class Sink>
-  QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
+  static QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) Iq4Levels<S>::unpack(words + 2 + 4 * i, 8 * i, sink);
     const auto tops = W::at(words[0]);
     const auto nibbles = W::at(words[1]);
     const auto d = S::template half_of<0>(tops);
     four_scales<0>(nibbles, tops, d, sink);
     four_scales<1>(nibbles, tops, d, sink);
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; ++i) Iq4Levels<S>::unpack(words + 2 + 4 * i, 8 * i, sink);
   }
 
  private:
   using I = typename S::I32x16;
   using F = typename S::F32x16;
   template <int Half, class Sink>
-  QUANT_WEIGHT_STEP void four_scales(I nibbles, I tops, F d, Sink& sink) {
+  static QUANT_WEIGHT_STEP void four_scales(I nibbles, I tops, F d, Sink& sink) {
     const I low = W::low_nibbles(nibbles);
     const I high = W::high_nibbles(nibbles);
     sink.scale(4 * Half, one_scale<2 * Half, Half, 0>(low, tops, d));
@@ -249,7 +250,7 @@ struct WeightIq4Xs : Block256<S, WeightIq4Xs<S>, 136, 32, false> {
   }
   /// The low nibble in byte Byte, the top pair at bit Shift of byte 2 + Half.
   template <int Byte, int Half, int Shift>
-  QUANT_WEIGHT_STEP F one_scale(I nibble, I tops, F d) {
+  static QUANT_WEIGHT_STEP F one_scale(I nibble, I tops, F d) {
     const I low = S::template signed_byte<Byte>(nibble);
     const I top = S::template signed_byte<2 + Half>(S::template byte_bits<Shift, 2, 4>(tops));
     const I code = S::add_i32(S::add_i32(low, top), S::set1_i32(-32));
@@ -258,3 +259,5 @@ struct WeightIq4Xs : Block256<S, WeightIq4Xs<S>, 136, 32, false> {
 };
 
 }  // namespace quant
+
+#undef QUANT_WEIGHT_STEP

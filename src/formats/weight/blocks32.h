@@ -5,6 +5,8 @@
 
 #include "formats/weight/code_tile.h"
 
+#define QUANT_WEIGHT_STEP inline __attribute__((always_inline))
+
 namespace quant {
 
 /// {fp16 scale, fp16 minimum if HasMinimum, 32 fifth bits if FifthBitsAt > 0, codes from CodesAt}.
@@ -18,6 +20,7 @@ struct Block32 {
   static constexpr int kBytes = Bytes;
   static constexpr int kSubBlock = 32;
   static constexpr bool kHasMinimum = HasMinimum;
+  static constexpr int kOffset = 0;
 
   static constexpr size_t tile_bytes(int n) {
     return codes_at(n) + static_cast<size_t>(n / kValues * kCodeBytes * kPanelRows);
@@ -36,7 +39,7 @@ struct Block32 {
     }
   }
   template <class Sink>
-  QUANT_WEIGHT_STEP void unpack(const uint8_t* tile, int n, int b, Sink& sink) {
+  static QUANT_WEIGHT_STEP void unpack(const uint8_t* tile, int n, int b, Sink& sink) {
     const auto words = reinterpret_cast<PackedWords>(tile + codes_at(n));
     const auto fifth_bits = reinterpret_cast<PackedWords>(tile + fifth_bits_at(n));
     if constexpr (kHasMinimum) {
@@ -65,7 +68,7 @@ template <class S>
 struct FourBits {
   using W = Words<S>;
   template <class Sink>
-  QUANT_WEIGHT_STEP void unpack_codes(PackedWords words, PackedWords, Sink& sink) {
+  static QUANT_WEIGHT_STEP void unpack_codes(PackedWords words, PackedWords, Sink& sink) {
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {
       const auto word = W::at(words[i]);
@@ -86,7 +89,6 @@ struct WeightQ4_0 : Block32<S, WeightQ4_0<S>, 18, 2, false>, FourBits<S> {
 template <class S>
 struct WeightQ4_1 : Block32<S, WeightQ4_1<S>, 20, 4, true>, FourBits<S> {
   static constexpr TensorType kType = TensorType::kQ4_1;
-  static constexpr int kOffset = 0;
 };
 
 /// Bit i of the 32 fifth bits belongs to value i.
@@ -94,7 +96,8 @@ template <class S>
 struct FiveBits {
   using W = Words<S>;
   template <class Sink>
-  QUANT_WEIGHT_STEP void unpack_codes(PackedWords words, PackedWords fifth_bits, Sink& sink) {
+  static QUANT_WEIGHT_STEP void unpack_codes(PackedWords words, PackedWords fifth_bits,
+                                             Sink& sink) {
     const auto fifth = W::at(*fifth_bits);
     unpack_word<0>(W::at(words[0]), fifth, sink);
     unpack_word<1>(W::at(words[1]), fifth, sink);
@@ -105,7 +108,7 @@ struct FiveBits {
  private:
   using I = typename S::I32x16;
   template <int Index, class Sink>
-  QUANT_WEIGHT_STEP void unpack_word(I word, I fifth, Sink& sink) {
+  static QUANT_WEIGHT_STEP void unpack_word(I word, I fifth, Sink& sink) {
     const I low = S::template bits_to_bytes<4 * Index, 4>(fifth);
     const I high = S::template bits_to_bytes<16 + 4 * Index, 4>(fifth);
     sink.codes(Index, S::or_i32(W::low_nibbles(word), low));
@@ -124,16 +127,14 @@ struct WeightQ5_0 : Block32<S, WeightQ5_0<S>, 22, 6, false, 2>, FiveBits<S> {
 template <class S>
 struct WeightQ5_1 : Block32<S, WeightQ5_1<S>, 24, 8, true, 4>, FiveBits<S> {
   static constexpr TensorType kType = TensorType::kQ5_1;
-  static constexpr int kOffset = 0;
 };
 
 /// scale·q; the codes are stored as they are.
 template <class S>
 struct WeightQ8_0 : Block32<S, WeightQ8_0<S>, 34, 2, false> {
   static constexpr TensorType kType = TensorType::kQ8_0;
-  static constexpr int kOffset = 0;
   template <class Sink>
-  QUANT_WEIGHT_STEP void unpack_codes(PackedWords words, PackedWords, Sink& sink) {
+  static QUANT_WEIGHT_STEP void unpack_codes(PackedWords words, PackedWords, Sink& sink) {
 #pragma GCC unroll 8
     for (int i = 0; i < 8; ++i) sink.codes(i, S::load_i32(words[i]));
   }
@@ -145,7 +146,7 @@ struct Iq4Levels {
   using W = Words<S>;
   /// Four words of nibbles to words [first, first + 8) of codes.
   template <class Sink>
-  QUANT_WEIGHT_STEP void unpack(PackedWords words, int first, Sink& sink) {
+  static QUANT_WEIGHT_STEP void unpack(PackedWords words, int first, Sink& sink) {
     static constexpr int8_t kLevels[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
                                            1,    13,   25,  38,  53,  69,  89,  113};
     const auto levels = S::load_u8(reinterpret_cast<const uint8_t*>(kLevels));
@@ -162,11 +163,12 @@ struct Iq4Levels {
 template <class S>
 struct WeightIq4Nl : Block32<S, WeightIq4Nl<S>, 18, 2, false> {
   static constexpr TensorType kType = TensorType::kIQ4_NL;
-  static constexpr int kOffset = 0;
   template <class Sink>
-  QUANT_WEIGHT_STEP void unpack_codes(PackedWords words, PackedWords, Sink& sink) {
+  static QUANT_WEIGHT_STEP void unpack_codes(PackedWords words, PackedWords, Sink& sink) {
     Iq4Levels<S>::unpack(words, 0, sink);
   }
 };
 
 }  // namespace quant
+
+#undef QUANT_WEIGHT_STEP

@@ -1,12 +1,12 @@
-// A tile of a panel, packed and as codes and scales, one row a lane: what exact and fast products
-// start from.
+// A tile of a panel, packed and as codes and scales, one row a lane: what products start from, but
+// for those of a single int8 input (product_int8_single.h), which unpack into registers.
 #pragma once
 
 #include <string.h>
 
 #include "formats/weight/weight_format.h"
 
-#define QUANT_WEIGHT_STEP static inline __attribute__((always_inline))
+#define QUANT_WEIGHT_STEP inline __attribute__((always_inline))
 
 namespace quant {
 
@@ -32,14 +32,14 @@ struct Words {
   using I = typename S::I32x16;
   using F = typename S::F32x16;
 
-  QUANT_WEIGHT_STEP I at(const int32_t (&word)[kPanelRows]) { return S::load_i32(word); }
-  QUANT_WEIGHT_STEP I low_nibbles(I v) { return S::template byte_bits<0, 4, 0>(v); }
-  QUANT_WEIGHT_STEP I high_nibbles(I v) { return S::template byte_bits<4, 4, 0>(v); }
-  QUANT_WEIGHT_STEP I all_bytes(int x) { return S::set1_i32(x * 0x01010101); }
+  static QUANT_WEIGHT_STEP I at(const int32_t (&word)[kPanelRows]) { return S::load_i32(word); }
+  static QUANT_WEIGHT_STEP I low_nibbles(I v) { return S::template byte_bits<0, 4, 0>(v); }
+  static QUANT_WEIGHT_STEP I high_nibbles(I v) { return S::template byte_bits<4, 4, 0>(v); }
+  static QUANT_WEIGHT_STEP I all_bytes(int x) { return S::set1_i32(x * 0x01010101); }
 
   /// The four signed bytes of each lane times d are the scales of sub-blocks [first, first + 4).
   template <class Sink>
-  QUANT_WEIGHT_STEP void scales(I bytes, F d, int first, Sink& sink) {
+  static QUANT_WEIGHT_STEP void scales(I bytes, F d, int first, Sink& sink) {
     sink.scale(first, S::mul(d, S::to_float(S::template signed_byte<0>(bytes))));
     sink.scale(first + 1, S::mul(d, S::to_float(S::template signed_byte<1>(bytes))));
     sink.scale(first + 2, S::mul(d, S::to_float(S::template signed_byte<2>(bytes))));
@@ -47,7 +47,7 @@ struct Words {
   }
   /// Or their minimums.
   template <class Sink>
-  QUANT_WEIGHT_STEP void minimums(I bytes, F d, int first, Sink& sink) {
+  static QUANT_WEIGHT_STEP void minimums(I bytes, F d, int first, Sink& sink) {
     sink.minimum(first, S::mul(d, S::to_float(S::template signed_byte<0>(bytes))));
     sink.minimum(first + 1, S::mul(d, S::to_float(S::template signed_byte<1>(bytes))));
     sink.minimum(first + 2, S::mul(d, S::to_float(S::template signed_byte<2>(bytes))));
@@ -60,10 +60,8 @@ static constexpr int tile_columns(int64_t cols, int64_t begin) {
   return cols - begin < kTileColumns ? static_cast<int>(cols - begin) : kTileColumns;
 }
 
-/// How far ahead of a packed tile what follows it, the next panels, is asked for: what the
-/// processor foresees by itself is too close. Up to 12 KiB made no difference.
-static constexpr size_t kPrefetchBytes = 4096;
-
+/// Asks for what follows a packed tile in memory, the next panels, while it is worked on: what the
+/// processor foresees by itself is too close.
 static inline void prefetch_ahead(const uint8_t* tile, size_t bytes) {
   for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(tile + kPrefetchBytes + at, 0, 2);
 }
@@ -74,15 +72,21 @@ static inline void prefetch_ahead(const uint8_t* tile, size_t bytes) {
 ///   unpack(tile, n, b, sink): block b of a packed tile of n columns, as calls of
 ///     sink.scale(k, v) and, where the format has them, sink.minimum(k, v) for sub-block k,
 ///     sink.codes(i, v) for columns [4·i, 4·i + 4), in any order;
-///   kOffset: by how much those codes are too large. They are not negative then.
+///   kOffset: codes are handed over as code + kOffset. If it is not 0, those are in [0, 127].
 template <class S, class Format>
 struct CodePanel {
+  static_assert(Format::kOffset == 0 || !Format::kHasMinimum);
   using Tile = CodeTile<Format::kSubBlock>;
   using F = typename S::F32x16;
   using I = typename S::I32x16;
 
   static constexpr size_t row_bytes(int64_t cols) {
     return static_cast<size_t>(cols / Format::kValues) * Format::kBytes;
+  }
+  /// Blocks of a row in a tile. Where that is always one, a compiler that did not know would
+  /// compute all of a block before a loop over blocks and run out of registers.
+  static constexpr int blocks_of(int n) {
+    return Format::kValues == kTileColumns ? 1 : n / Format::kValues;
   }
   static size_t panel_bytes(int64_t cols) {
     size_t bytes = 0;
@@ -145,19 +149,19 @@ struct CodePanel {
     Tile& tile;
     int b;
 
-    inline __attribute__((always_inline)) void scale(int k, F v) {
+    QUANT_WEIGHT_STEP void scale(int k, F v) {
       S::store(tile.scale[b * (Format::kValues / Format::kSubBlock) + k], v);
     }
-    inline __attribute__((always_inline)) void minimum(int k, F v) {
+    QUANT_WEIGHT_STEP void minimum(int k, F v) {
       S::store(tile.minimum[b * (Format::kValues / Format::kSubBlock) + k], v);
     }
-    inline __attribute__((always_inline)) void codes(int i, I v) {
+    QUANT_WEIGHT_STEP void codes(int i, I v) {
       if constexpr (Format::kOffset > 0) v = S::sub_bytes(v, Words<S>::all_bytes(Format::kOffset));
       S::store_i32(tile.codes[b * (Format::kValues / 4) + i], v);
     }
   };
   static void unpack(const uint8_t* packed, int n, Tile& tile) {
-    for (int b = 0; b < n / Format::kValues; ++b) {
+    for (int b = 0; b < blocks_of(n); ++b) {
       TileSink sink{tile, b};
       Format::unpack(packed, n, b, sink);
     }
@@ -175,3 +179,5 @@ struct CodePanel {
 };
 
 }  // namespace quant
+
+#undef QUANT_WEIGHT_STEP

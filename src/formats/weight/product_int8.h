@@ -1,7 +1,7 @@
 // Products of packed codes with int8 inputs, any number of them: fast mode.
 #pragma once
 
-#include "formats/weight/product_int8_vector.h"
+#include "formats/weight/product_int8_single.h"
 
 namespace quant {
 
@@ -15,7 +15,7 @@ struct Int8Product {
 
   static void product(const std::byte* panel, int64_t cols, const Int8Inputs& x, float* out,
                       size_t out_stride) {
-    if (x.m == 1) return Int8VectorProduct<S, Format>::product(panel, cols, x, out);
+    if (x.m == 1) return Int8SingleProduct<S, Format>::product(panel, cols, x, out);
     Panel::for_tiles(panel, cols, [&](int64_t begin, int n, const Tile& tile) {
       if (begin == 0) {
         multiply<false>(tile, n, cols, begin, x, out, out_stride);

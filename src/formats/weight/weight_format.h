@@ -2,9 +2,9 @@
 //
 // A quantized format is a class template on the ISA tag (formats/weight/blocks*.h) with kType,
 // kValues and kBytes of a block, kSubBlock (16 or 32 values that share a scale), kHasMinimum, and
-// the functions that CodePanel (code_tile.h) lists. A value is scale·code (+ minimum), one
-// rounding: this is the format's FP32 value, and the int8 codes are what products with int8 inputs
-// use; codes of formats with minimums are never negative. A format that stores floats has kType,
+// what CodePanel (code_tile.h) lists. A value is scale·code (+ minimum), one rounding: this is the
+// format's FP32 value, and the int8 codes are what products with int8 inputs use; codes of formats
+// with minimums are never negative. A format that stores floats has kType,
 // kBytes of a value, and load (plain.h). weight/kernels.h derives the functions below from either.
 //
 // A panel holds sixteen rows with their bytes interleaved, word by word, in tiles of up to 256
@@ -23,6 +23,8 @@ namespace quant {
 inline constexpr int kPanelRows = 16;
 /// Inputs are quantized in blocks of 32 values.
 inline constexpr int kInt8Block = 32;
+/// How far ahead of their use packed weights are fetched.
+inline constexpr std::size_t kPrefetchBytes = 4096;
 /// Sums kept for each block: of its first and last sixteen values, and of all.
 inline constexpr int kInt8Sums = 3;
 

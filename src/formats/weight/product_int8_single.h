@@ -3,19 +3,21 @@
 
 #include "formats/weight/code_tile.h"
 
+#define QUANT_WEIGHT_STEP inline __attribute__((always_inline))
+
 namespace quant {
 
 /// Codes go from a packed block to the sums in registers, since they are used only once. The same
 /// bits as Int8Product.
 template <class S, class Format>
-class Int8VectorProduct {
+class Int8SingleProduct {
  public:
   static void product(const std::byte* panel, int64_t cols, const Int8Inputs& x, float* out) {
     const auto* packed = reinterpret_cast<const uint8_t*>(panel);
     F acc = S::zero();
     for (int64_t begin = 0; begin < cols; begin += kTileColumns) {
       const int n = tile_columns(cols, begin);
-      for (int b = 0; b < n / kValues; ++b) {
+      for (int b = 0; b < Panel::blocks_of(n); ++b) {
         BlockSums sums(x, begin + b * kValues, packed + b * kBlockBytes + kPrefetchBytes);
         Format::unpack(packed, n, b, sums);
         acc = sums.added_to(acc);
@@ -28,6 +30,7 @@ class Int8VectorProduct {
  private:
   using F = typename S::F32x16;
   using I = typename S::I32x16;
+  using Panel = CodePanel<S, Format>;
   static constexpr int kValues = Format::kValues;
   static constexpr int kSub = Format::kSubBlock;
   static constexpr int kSubs = kValues / kSub;
@@ -45,13 +48,12 @@ class Int8VectorProduct {
     F minimums[kSubs];
     I sums[kSubs];
 
-    inline __attribute__((always_inline))
-    BlockSums(const Int8Inputs& x, int64_t column, const uint8_t* next)
+    QUANT_WEIGHT_STEP BlockSums(const Int8Inputs& x, int64_t column, const uint8_t* ahead_of_block)
         : q(x.q + column),
           x_scale(x.scale + column / kInt8Block),
           x_sum(x.sum + column / kInt8Block * kInt8Sums),
           x_scaled_sum(x.scaled_sum + column / kInt8Block * kInt8Sums),
-          ahead(next) {
+          ahead(ahead_of_block) {
 #pragma GCC unroll 16
       for (int k = 0; k < kSubs; ++k) {
         const int32_t sum = x_sum[sum_of(k)];
@@ -59,14 +61,14 @@ class Int8VectorProduct {
                                       : S::template dot_start<kSigned>(sum);
       }
     }
-    inline __attribute__((always_inline)) void scale(int k, F v) { scales[k] = v; }
-    inline __attribute__((always_inline)) void minimum(int k, F v) { minimums[k] = v; }
-    inline __attribute__((always_inline)) void codes(int i, I v) {
+    QUANT_WEIGHT_STEP void scale(int k, F v) { scales[k] = v; }
+    QUANT_WEIGHT_STEP void minimum(int k, F v) { minimums[k] = v; }
+    QUANT_WEIGHT_STEP void codes(int i, I v) {
       prefetch(i);
       const int k = 4 * i / kSub;
       sums[k] = S::template dot4<kSigned>(sums[k], S::template dot_weights<kSigned>(v), q + 4 * i);
     }
-    inline __attribute__((always_inline)) F added_to(F acc) const {
+    QUANT_WEIGHT_STEP F added_to(F acc) const {
 #pragma GCC unroll 16
       for (int k = 0; k < kSubs; ++k) {
         acc = S::fma(S::mul(S::to_float(sums[k]), scales[k]),
@@ -85,7 +87,7 @@ class Int8VectorProduct {
     }
     /// Asks for as much of what follows as the block is long, in small steps: loads of this block
     /// wait behind a long run of prefetches.
-    inline __attribute__((always_inline)) void prefetch(int i) const {
+    QUANT_WEIGHT_STEP void prefetch(int i) const {
       constexpr int kLines = (kBlockBytes + 63) / 64;
       constexpr int kSteps = kValues / 4;
 #pragma GCC unroll 4
@@ -97,3 +99,5 @@ class Int8VectorProduct {
 };
 
 }  // namespace quant
+
+#undef QUANT_WEIGHT_STEP
