@@ -105,18 +105,23 @@ void Transformer::project_qkv(const Batch& batch) noexcept {
   add_bias(act_.values.data(), w.v_bias, batch.n_tokens, config_.n_kv_heads * config_.value_dim);
 }
 
+/// A task is a token with all of its heads, here and below: waiting for other threads takes longer
+/// than the heads of a single token.
 void Transformer::normalize_heads(const Batch& batch) noexcept {
-  const auto normalize = [&](float* heads, Vector weight, int n_heads) {
+  const LayerWeights& w = batch.weights;
+  if (w.q_norm == nullptr && w.k_norm == nullptr) return;
+  const auto normalize = [&](float* head, Vector weight, int n_heads) {
     if (weight == nullptr) return;
-    parallel_for(threads_, batch.n_tokens, [&](std::int64_t i, int) {
-      float* head = heads + i * n_heads * config_.key_dim;
-      for (int h = 0; h < n_heads; ++h, head += config_.key_dim) {
-        kernels_.rms_norm(head, weight, config_.norm_eps, config_.key_dim, head);
-      }
-    });
+    for (int h = 0; h < n_heads; ++h, head += config_.key_dim) {
+      kernels_.rms_norm(head, weight, config_.norm_eps, config_.key_dim, head);
+    }
   };
-  normalize(act_.queries.data(), batch.weights.q_norm, config_.n_heads);
-  normalize(act_.keys.data(), batch.weights.k_norm, config_.n_kv_heads);
+  parallel_for(threads_, batch.n_tokens, [&](std::int64_t i, int) {
+    normalize(act_.queries.data() + i * config_.n_heads * config_.key_dim, w.q_norm,
+              config_.n_heads);
+    normalize(act_.keys.data() + i * config_.n_kv_heads * config_.key_dim, w.k_norm,
+              config_.n_kv_heads);
+  });
 }
 
 /// Also scales the queries, so that attention's scores need no factor.
@@ -145,28 +150,27 @@ void Transformer::append(const Batch& batch) {
 void Transformer::append(const Batch& batch, int sequence) {
   // Position and side of the first refusal, so that the message does not depend on thread timing.
   std::atomic<std::int64_t> refused{INT64_MAX};
-  const auto store = [&](KvStore& to, const float* from, float* exact, int side) {
+  const auto store = [&](KvStore& to, const float* from, float* exact, std::int64_t i, int side) {
     const KvKernels& kernels = kv_kernels(kernels_, to.side().type);
-    const int dim = to.head_dim();
-    const std::int64_t rows = config_.n_kv_heads * dim;  // floats of a token
-    from += sequence * batch.length * rows;
-    exact += sequence * max_batch_ * rows;
-    parallel_for(threads_, batch.length, [&](std::int64_t i, int) {
-      for (int head = 0; head < config_.n_kv_heads; ++head) {
-        float* row = exact + (std::int64_t{head} * max_batch_ + i) * dim;
-        std::memcpy(row, from + i * rows + std::int64_t{head} * dim, to_size(dim) * sizeof(float));
-        if (to.encode(kernels, head, batch.first_position + i, row)) continue;
-        const std::int64_t mine = (batch.first_position + i) * 2 + side;
-        std::int64_t first = refused.load();
-        while (mine < first && !refused.compare_exchange_weak(first, mine)) {
-        }
+    const std::int64_t dim = to.head_dim();
+    from += (sequence * batch.length + i) * config_.n_kv_heads * dim;
+    exact += (sequence * max_batch_ * config_.n_kv_heads + i) * dim;
+    for (int head = 0; head < config_.n_kv_heads; ++head) {
+      float* row = exact + head * max_batch_ * dim;
+      std::memcpy(row, from + head * dim, to_size(dim) * sizeof(float));
+      if (to.encode(kernels, head, batch.first_position + i, row)) continue;
+      const std::int64_t mine = (batch.first_position + i) * 2 + side;
+      std::int64_t first = refused.load();
+      while (mine < first && !refused.compare_exchange_weak(first, mine)) {
       }
-    });
+    }
   };
   KvStore& keys = batch.caches[to_size(sequence)].keys(batch.layer);
   KvStore& values = batch.caches[to_size(sequence)].values(batch.layer);
-  store(keys, act_.keys.data(), act_.exact_keys.data(), 0);
-  store(values, act_.values.data(), act_.exact_values.data(), 1);
+  parallel_for(threads_, batch.length, [&](std::int64_t i, int) {
+    store(keys, act_.keys.data(), act_.exact_keys.data(), i, 0);
+    store(values, act_.values.data(), act_.exact_values.data(), i, 1);
+  });
   if (const std::int64_t at = refused.load(); at != INT64_MAX) {
     const KvStore& at_fault = at % 2 == 0 ? keys : values;
     throw Error(ErrorKind::kEvaluation,
