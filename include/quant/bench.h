@@ -11,7 +11,7 @@ namespace quant {
 
 /// Limits of this machine with the given threads, measured.
 struct MachineLimits {
-  double read_bytes_per_second;      ///< best of 5 sums over 1 GiB
+  double read_bytes_per_second;      ///< best of 5 sums over 1 GiB, prefetched
   double float_products_per_second;  ///< FP32 multiply-adds
   double int8_products_per_second;   ///< int8 multiply-adds
 };
