@@ -64,6 +64,7 @@ struct Block32 {
   }
 };
 
+/// Value i is the low nibble of byte i, value i + 16 its high one; nibbles are codes.
 template <class S>
 struct FourBits {
   using W = Words<S>;

@@ -40,24 +40,34 @@ struct Words {
   /// The four signed bytes of each lane times d are the scales of sub-blocks [first, first + 4).
   template <class Sink>
   static QUANT_WEIGHT_STEP void scales(I bytes, F d, int first, Sink& sink) {
-    sink.scale(first, S::mul(d, S::to_float(S::template signed_byte<0>(bytes))));
-    sink.scale(first + 1, S::mul(d, S::to_float(S::template signed_byte<1>(bytes))));
-    sink.scale(first + 2, S::mul(d, S::to_float(S::template signed_byte<2>(bytes))));
-    sink.scale(first + 3, S::mul(d, S::to_float(S::template signed_byte<3>(bytes))));
+    for_scaled_bytes(
+        bytes, d, [&](int k, F v) __attribute__((always_inline)) { sink.scale(first + k, v); });
   }
   /// Or their minimums.
   template <class Sink>
   static QUANT_WEIGHT_STEP void minimums(I bytes, F d, int first, Sink& sink) {
-    sink.minimum(first, S::mul(d, S::to_float(S::template signed_byte<0>(bytes))));
-    sink.minimum(first + 1, S::mul(d, S::to_float(S::template signed_byte<1>(bytes))));
-    sink.minimum(first + 2, S::mul(d, S::to_float(S::template signed_byte<2>(bytes))));
-    sink.minimum(first + 3, S::mul(d, S::to_float(S::template signed_byte<3>(bytes))));
+    for_scaled_bytes(
+        bytes, d, [&](int k, F v) __attribute__((always_inline)) { sink.minimum(first + k, v); });
+  }
+
+ private:
+  template <class Visit>
+  static QUANT_WEIGHT_STEP void for_scaled_bytes(I bytes, F d, const Visit& visit) {
+    visit(0, S::mul(d, S::to_float(S::template signed_byte<0>(bytes))));
+    visit(1, S::mul(d, S::to_float(S::template signed_byte<1>(bytes))));
+    visit(2, S::mul(d, S::to_float(S::template signed_byte<2>(bytes))));
+    visit(3, S::mul(d, S::to_float(S::template signed_byte<3>(bytes))));
   }
 };
 
 /// Columns of the tile that begins at a column.
 static constexpr int tile_columns(int64_t cols, int64_t begin) {
   return cols - begin < kTileColumns ? static_cast<int>(cols - begin) : kTileColumns;
+}
+
+/// Which of the kInt8Sums sums of a block of inputs belongs to a sub-block of 16 or 32 columns.
+static constexpr int int8_sum_of(int sub_block, int sub) {
+  return sub_block == kInt8Block ? kInt8Sums - 1 : sub % 2;
 }
 
 /// Asks for what follows a packed tile in memory, the next panels, while it is worked on: what the

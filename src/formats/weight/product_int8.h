@@ -15,7 +15,10 @@ struct Int8Product {
 
   static void product(const std::byte* panel, int64_t cols, const Int8Inputs& x, float* out,
                       size_t out_stride) {
-    if (x.m == 1) return Int8SingleProduct<S, Format>::product(panel, cols, x, out);
+    // Where groups are single inputs, as without vectors, the kernel of a group serves.
+    if constexpr (kGroup > 1) {
+      if (x.m == 1) return Int8SingleProduct<S, Format>::product(panel, cols, x, out);
+    }
     Panel::for_tiles(panel, cols, [&](int64_t begin, int n, const Tile& tile) {
       if (begin == 0) {
         multiply<false>(tile, n, cols, begin, x, out, out_stride);
@@ -61,11 +64,7 @@ struct Int8Product {
           continue;
         }
       }
-      if (g == 1) {
-        multiply_rows<1, 1, Accumulate>(tile, n, inputs, group_out, out_stride);
-      } else {
-        multiply_some<(kGroup + 1) / 2, Accumulate>(tile, n, inputs, 0, group_out, out_stride);
-      }
+      multiply_some<(kGroup + 1) / 2, Accumulate>(tile, n, inputs, 0, group_out, out_stride);
     }
   }
 
@@ -95,10 +94,10 @@ struct Int8Product {
     }
     for (int b = 0; b < n / kInt8Block; ++b) {
       if constexpr (kSub == 32) {
-        add_sub_block<R, Stride>(tile, b, 2, x, acc);
+        add_sub_block<R, Stride>(tile, b, x, acc);
       } else {
-        add_sub_block<R, Stride>(tile, 2 * b, 0, x, acc);
-        add_sub_block<R, Stride>(tile, 2 * b + 1, 1, x, acc);
+        add_sub_block<R, Stride>(tile, 2 * b, x, acc);
+        add_sub_block<R, Stride>(tile, 2 * b + 1, x, acc);
       }
       x.q += kInt8Block * stride;
       x.scale += stride;
@@ -109,13 +108,13 @@ struct Int8Product {
     for (int i = 0; i < R; ++i) S::store(out + static_cast<size_t>(i) * out_stride, acc[i]);
   }
 
-  /// Adds sub-block `sub` of the tile; `part` chooses the sums of the inputs' block.
+  /// Adds sub-block `sub` of the tile times R inputs.
   template <int R, int Stride>
   static inline __attribute__((always_inline)) void add_sub_block(const Tile& tile, int sub,
-                                                                  int part, const Inputs& x,
-                                                                  F (&acc)[R]) {
+                                                                  const Inputs& x, F (&acc)[R]) {
     const int stride = Stride > 0 ? Stride : x.stride;
-    const int first = kSub == 32 ? 0 : part * kSub;  // column of the block
+    const int part = int8_sum_of(kSub, sub);
+    const int first = sub * kSub % kInt8Block;  // column of the block
     I products[R];
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {

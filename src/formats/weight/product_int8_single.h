@@ -81,9 +81,9 @@ class Int8SingleProduct {
     }
 
    private:
-    /// Of the sums of its block of inputs, that of sub-block k.
+    /// Where the sum of the inputs of sub-block k is.
     static constexpr int sum_of(int k) {
-      return kSub == kInt8Block ? k * kInt8Sums + 2 : k / 2 * kInt8Sums + k % 2;
+      return k * kSub / kInt8Block * kInt8Sums + int8_sum_of(kSub, k);
     }
     /// Asks for as much of what follows as the block is long, in small steps: loads of this block
     /// wait behind a long run of prefetches.

@@ -112,7 +112,6 @@ struct Int8TileProduct {
   static inline __attribute__((always_inline)) void add(const Tile& tile, int sub, const Group& x,
                                                         int first, const Sums& sums, F (&acc)[R]) {
     const int block = sub * kSub / kInt8Block;
-    const int part = kSub == kInt8Block ? 2 : sub % 2;
     const F scale = S::load(tile.scale[sub]);
     const float* x_scale = x.scale + block * x.g + first;
 #pragma GCC unroll 16
@@ -122,7 +121,8 @@ struct Int8TileProduct {
     }
     if constexpr (Format::kHasMinimum) {
       const F minimum = S::load(tile.minimum[sub]);
-      const float* scaled_sum = x.scaled_sum + (block * kInt8Sums + part) * x.g + first;
+      const float* scaled_sum =
+          x.scaled_sum + (block * kInt8Sums + int8_sum_of(kSub, sub)) * x.g + first;
 #pragma GCC unroll 16
       for (int i = 0; i < R; ++i) acc[i] = S::fma(minimum, S::set1(scaled_sum[i]), acc[i]);
     }
