@@ -2,8 +2,11 @@
 # such files are compiled with ISA flags; src/kernels/select.cpp chooses between them at run time.
 function(quant_add_isa_sources target prefix)
   target_sources(${target} PRIVATE ${prefix}scalar.cpp)
+  # GCC would otherwise form all products of a block before it adds the first, and run out of
+  # registers.
+  set(in_order_flags "$<$<CXX_COMPILER_ID:GNU>:-fno-tree-reassoc;-fno-tree-ter>")
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-    set(avx2_flags -mavx2 -mfma -mf16c)
+    set(avx2_flags -mavx2 -mfma -mf16c ${in_order_flags})
     set(avx512_flags ${avx2_flags} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
                      -mprefer-vector-width=512
                      -Wno-maybe-uninitialized -Wno-uninitialized)  # false, inside GCC 12's own headers

@@ -1,4 +1,5 @@
-// Products that touch no memory: the peak of the machine. Included only by kernels/isa_*.cpp.
+// Products of what is in registers and the L1 cache: the peak of the machine. Included only by
+// kernels/isa_*.cpp.
 #pragma once
 
 #include <stdint.h>
@@ -8,39 +9,64 @@
 
 namespace quant {
 
+/// Makes memory unknown to the compiler, which would leave out products that it can foresee.
+static inline void forget(const void* memory) { asm volatile("" : : "r"(memory) : "memory"); }
+
 template <class S>
 struct FloatBurst {
-  static constexpr int kProducts = 12 * 16;  // of a step
+  static constexpr int kSums = S::kFloatRows;   // what registers hold
+  static constexpr int kProducts = kSums * 16;  // of a step
 
   static float run(int64_t n) {
     using F = typename S::F32x16;
-    F acc[12];
-    for (F& a : acc) a = S::set1(1.0f);
+    alignas(64) float start[kSums][16] = {};
+    alignas(64) float step[16] = {};
+    forget(start);
+    forget(step);
+    F acc[kSums];
+    for (int s = 0; s < kSums; ++s) acc[s] = S::load(start[s]);
     const F factor = S::set1(0.999f);
-    const F step = S::set1(0.001f);
+    const F term = S::load(step);
     for (int64_t i = 0; i < n; ++i) {
-#pragma GCC unroll 12
-      for (F& a : acc) a = S::fma(a, factor, step);
+#pragma GCC unroll 16
+      for (F& a : acc) a = S::fma(a, factor, term);
     }
-    for (int i = 1; i < 12; ++i) acc[0] = S::add(acc[0], acc[i]);
+    for (int i = 1; i < kSums; ++i) acc[0] = S::add(acc[0], acc[i]);
     return S::reduce_add(acc[0]);
   }
 };
 
 template <class S>
 struct Int8Burst {
-  static constexpr int kProducts = 12 * 64;
+  static constexpr int kSums = S::kFloatRows;  // what registers hold
+  static constexpr int kRun = 8;               // words of a block of 32 weights
+  static constexpr int kProducts = kSums * kRun * 64;
 
   static float run(int64_t n) {
-    const int8_t bytes[64] = {1, 2, 3, 4};
-    const auto weights = S::dot_weights(S::load_i32(reinterpret_cast<const int32_t*>(bytes)));
-    typename S::I32x16 acc[12];
+    constexpr int kMost = 15;
+    int8_t bytes[64] = {1, 2, 3, 4};
+    forget(bytes);
+    const auto weights =
+        S::template dot_weights<kMost>(S::load_i32(reinterpret_cast<const int32_t*>(bytes)));
+    int8_t inputs[kRun][kSums][4] = {{{1, 2, 3, 4}}};
+    typename S::I32x16 acc[kSums];
     for (auto& a : acc) a = S::set1_i32(0);
     for (int64_t i = 0; i < n; ++i) {
-#pragma GCC unroll 12
-      for (auto& a : acc) a = S::dot4(a, weights, bytes);
+      forget(inputs);
+      typename S::I32x16 running[kSums];
+#pragma GCC unroll 16
+      for (int s = 0; s < kSums; ++s) running[s] = S::template dot_open<kMost>(acc[s]);
+#pragma GCC unroll 8
+      for (int k = 0; k < kRun; ++k) {
+#pragma GCC unroll 16
+        for (int s = 0; s < kSums; ++s) {
+          running[s] = S::template dot4<kMost>(running[s], weights, inputs[k][s]);
+        }
+      }
+#pragma GCC unroll 16
+      for (int s = 0; s < kSums; ++s) acc[s] = S::template dot_close<kMost>(acc[s], running[s]);
     }
-    for (int i = 1; i < 12; ++i) acc[0] = S::add_i32(acc[0], acc[i]);
+    for (int s = 1; s < kSums; ++s) acc[0] = S::add_i32(acc[0], acc[s]);
     return S::reduce_add(S::to_float(acc[0]));
   }
 };

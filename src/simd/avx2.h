@@ -28,8 +28,9 @@ struct Avx2 {
   static constexpr int kBlockColumns = 2;
   static constexpr int kInt8BlockRows = 4;
   static constexpr int kInt8BlockColumns = 1;
-  static constexpr int kInt8SumRows = 1;
+  static constexpr int kInt8SumRows = 3;
   static constexpr int kInt8SumColumns = 2;
+  static constexpr bool kInt8SumWords = true;
   static constexpr int kSoftmaxRows = 2;
 
   // Floats.
@@ -284,33 +285,65 @@ struct Avx2 {
             _mm256_permute2x128_si256(high[2], high[3], 0x31)};
   }
 
-  // Integer products. vpmaddubsw multiplies unsigned by signed bytes and saturates pairs at 16
-  // bits; magnitudes up to 128 by [-127, 127] stay below that.
-  template <bool Signed = true>
+  // Integer products. vpmaddubsw multiplies unsigned by signed bytes and adds pairs in 16 bits,
+  // which hold two products of magnitudes up to 128 and 127, and more of smaller weights: running
+  // sums are sixteen times two of those.
+  template <int Most>
+  static constexpr int kDotRun = Most == 0 ? 1 : 32767 / (2 * 127 * Most);
+  template <int Most>
   QUANT_SIMD DotWeights dot_weights(I32x16 v) {
-    if constexpr (!Signed) return {v, v};
+    if constexpr (Most > 0) return {v, v};
     return {v, {_mm256_abs_epi8(v.low), _mm256_abs_epi8(v.high)}};
   }
-  template <bool Signed = true>
+  template <int Most>
   QUANT_SIMD I32x16 dot_start(int32_t) {
     return {_mm256_setzero_si256(), _mm256_setzero_si256()};
   }
-  template <bool Signed = true>
-  QUANT_SIMD I32x16 dot4(I32x16 acc, DotWeights w, const int8_t* x) {
+  template <int Most>
+  QUANT_SIMD I32x16 dot_open(I32x16) {
+    return {_mm256_setzero_si256(), _mm256_setzero_si256()};
+  }
+  template <int Most>
+  QUANT_SIMD I32x16 dot4(I32x16 running, DotWeights w, const int8_t* x) {
     int32_t four;
     memcpy(&four, x, sizeof four);
     const __m256i inputs = _mm256_set1_epi32(four);
-    const __m256i low = Signed ? _mm256_sign_epi8(inputs, w.value.low) : inputs;
-    const __m256i high = Signed ? _mm256_sign_epi8(inputs, w.value.high) : inputs;
-    return {_mm256_add_epi32(acc.low, dot_8(w.magnitude.low, low)),
-            _mm256_add_epi32(acc.high, dot_8(w.magnitude.high, high))};
+    const __m256i low = Most == 0 ? _mm256_sign_epi8(inputs, w.value.low) : inputs;
+    const __m256i high = Most == 0 ? _mm256_sign_epi8(inputs, w.value.high) : inputs;
+    return {_mm256_add_epi16(running.low, _mm256_maddubs_epi16(w.magnitude.low, low)),
+            _mm256_add_epi16(running.high, _mm256_maddubs_epi16(w.magnitude.high, high))};
+  }
+  template <int Most>
+  QUANT_SIMD I32x16 dot_close(I32x16 total, I32x16 running) {
+    return {_mm256_add_epi32(total.low, add_pairs(running.low)),
+            _mm256_add_epi32(total.high, add_pairs(running.high))};
   }
   QUANT_SIMD I32x16 dot4_mixed(I32x16 acc, I32x16 w, const uint8_t* x) {
     int32_t four;
     memcpy(&four, x, sizeof four);
     const __m256i inputs = _mm256_set1_epi32(four);
-    return {_mm256_add_epi32(acc.low, dot_8(inputs, w.low)),
-            _mm256_add_epi32(acc.high, dot_8(inputs, w.high))};
+    return {_mm256_add_epi32(acc.low, add_pairs(_mm256_maddubs_epi16(inputs, w.low))),
+            _mm256_add_epi32(acc.high, add_pairs(_mm256_maddubs_epi16(inputs, w.high)))};
+  }
+
+  // The same with 16 bits.
+  QUANT_SIMD I32x16 even_bytes(I32x16 v) {
+    return odd_bytes({_mm256_slli_epi16(v.low, 8), _mm256_slli_epi16(v.high, 8)});
+  }
+  QUANT_SIMD I32x16 odd_bytes(I32x16 v) {
+    return {_mm256_srai_epi16(v.low, 8), _mm256_srai_epi16(v.high, 8)};
+  }
+  QUANT_SIMD void store_i16_pairs(int16_t* p, I32x16 v) {
+    const __m256i mixed = _mm256_permute4x64_epi64(_mm256_packs_epi32(v.low, v.high), 0xd8);
+    const __m256i pairs = _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(mixed, 0xd8), 0xd8);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), pairs);
+  }
+  QUANT_SIMD I32x16 dot2(I32x16 acc, I32x16 w, const int16_t* x) {
+    int32_t two;
+    memcpy(&two, x, sizeof two);
+    const __m256i inputs = _mm256_set1_epi32(two);
+    return {_mm256_add_epi32(acc.low, _mm256_madd_epi16(w.low, inputs)),
+            _mm256_add_epi32(acc.high, _mm256_madd_epi16(w.high, inputs))};
   }
 
   // Bytes.
@@ -419,9 +452,8 @@ struct Avx2 {
     return _mm256_and_si256(_mm256_cmpeq_epi8(bits, each),
                             _mm256_set1_epi8(static_cast<char>(1 << To)));
   }
-  QUANT_SIMD __m256i dot_8(__m256i magnitude, __m256i inputs) {
-    return _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, inputs), _mm256_set1_epi16(1));
-  }
+  /// Neighbours of sixteen.
+  QUANT_SIMD __m256i add_pairs(__m256i v) { return _mm256_madd_epi16(v, _mm256_set1_epi16(1)); }
   QUANT_SIMD void transpose_8x8(__m256 (&r)[8]) {
     __m256 a[8];
     for (int i = 0; i < 8; i += 2) {

@@ -23,6 +23,7 @@ struct Avx512 {
   static constexpr int kInt8BlockColumns = 2;
   static constexpr int kInt8SumRows = 3;
   static constexpr int kInt8SumColumns = 2;
+  static constexpr bool kInt8SumWords = false;
   static constexpr int kSoftmaxRows = 3;
 
   // Floats.
@@ -240,24 +241,48 @@ struct Avx512 {
 
   // Integer products. vpdpbusd multiplies unsigned by signed bytes, so signed weights are moved by
   // 128.
-  template <bool Signed = true>
+  template <int Most>
+  static constexpr int kDotRun = 64;
+  template <int Most>
   QUANT_SIMD DotWeights dot_weights(I32x16 v) {
-    return Signed ? _mm512_xor_si512(v, _mm512_set1_epi8(-128)) : v;
+    return Most == 0 ? _mm512_xor_si512(v, _mm512_set1_epi8(-128)) : v;
   }
-  template <bool Signed = true>
+  template <int Most>
   QUANT_SIMD I32x16 dot_start(int32_t x_sum) {
-    return _mm512_set1_epi32(Signed ? -128 * x_sum : 0);
+    return _mm512_set1_epi32(Most == 0 ? -128 * x_sum : 0);
   }
-  template <bool Signed = true>
+  template <int Most>
+  QUANT_SIMD I32x16 dot_open(I32x16 total) {
+    return total;
+  }
+  template <int Most>
   QUANT_SIMD I32x16 dot4(I32x16 acc, DotWeights w, const int8_t* x) {
     int32_t four;
     memcpy(&four, x, sizeof four);
     return _mm512_dpbusd_epi32(acc, w, _mm512_set1_epi32(four));
   }
+  template <int Most>
+  QUANT_SIMD I32x16 dot_close(I32x16, I32x16 running) {
+    return running;
+  }
   QUANT_SIMD I32x16 dot4_mixed(I32x16 acc, I32x16 w, const uint8_t* x) {
     int32_t four;
     memcpy(&four, x, sizeof four);
     return _mm512_dpbusd_epi32(acc, _mm512_set1_epi32(four), w);
+  }
+
+  // The same with 16 bits.
+  QUANT_SIMD I32x16 even_bytes(I32x16 v) { return odd_bytes(_mm512_slli_epi16(v, 8)); }
+  QUANT_SIMD I32x16 odd_bytes(I32x16 v) { return _mm512_srai_epi16(v, 8); }
+  QUANT_SIMD void store_i16_pairs(int16_t* p, I32x16 v) {
+    const __m256i words = _mm512_cvtepi32_epi16(v);
+    const __m256i pairs = _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(words, 0xd8), 0xd8);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), pairs);
+  }
+  QUANT_SIMD I32x16 dot2(I32x16 acc, I32x16 w, const int16_t* x) {
+    int32_t two;
+    memcpy(&two, x, sizeof two);
+    return _mm512_dpwssd_epi32(acc, w, _mm512_set1_epi32(two));
   }
 
   // Bytes.

@@ -12,27 +12,39 @@ struct AvxVnni : Avx2 {
   /// Three inputs leave registers for weights and a broadcast (Zen 5, Q4_1, 512 inputs: see
   /// docs/performance.md).
   static constexpr int kInt8Rows = 3;
+  static constexpr int kInt8SumRows = 1;
+  static constexpr bool kInt8SumWords = false;
 
   // vpdpbusd multiplies unsigned by signed bytes, so signed weights are moved by 128, as in
   // avx512.h.
-  template <bool Signed = true>
+  template <int Most>
+  static constexpr int kDotRun = 64;
+  template <int Most>
   QUANT_SIMD DotWeights dot_weights(I32x16 v) {
-    if constexpr (!Signed) return v;
+    if constexpr (Most > 0) return v;
     const __m256i top = _mm256_set1_epi8(-128);
     return {_mm256_xor_si256(v.low, top), _mm256_xor_si256(v.high, top)};
   }
-  template <bool Signed = true>
+  template <int Most>
   QUANT_SIMD I32x16 dot_start(int32_t x_sum) {
-    const __m256i start = _mm256_set1_epi32(Signed ? -128 * x_sum : 0);
+    const __m256i start = _mm256_set1_epi32(Most == 0 ? -128 * x_sum : 0);
     return {start, start};
   }
-  template <bool Signed = true>
+  template <int Most>
+  QUANT_SIMD I32x16 dot_open(I32x16 total) {
+    return total;
+  }
+  template <int Most>
   QUANT_SIMD I32x16 dot4(I32x16 acc, DotWeights w, const int8_t* x) {
     int32_t four;
     memcpy(&four, x, sizeof four);
     const __m256i inputs = _mm256_set1_epi32(four);
     return {_mm256_dpbusd_avx_epi32(acc.low, w.low, inputs),
             _mm256_dpbusd_avx_epi32(acc.high, w.high, inputs)};
+  }
+  template <int Most>
+  QUANT_SIMD I32x16 dot_close(I32x16, I32x16 running) {
+    return running;
   }
   QUANT_SIMD I32x16 dot4_mixed(I32x16 acc, I32x16 w, const uint8_t* x) {
     int32_t four;

@@ -29,6 +29,7 @@ struct Neon {
   static constexpr int kInt8BlockColumns = 1;
   static constexpr int kInt8SumRows = 1;
   static constexpr int kInt8SumColumns = 2;
+  static constexpr bool kInt8SumWords = false;
   static constexpr int kSoftmaxRows = 2;
 
   // Floats.
@@ -356,17 +357,23 @@ struct Neon {
 
   // Integer products, without the optional dot-product instructions. Sums of two 16-bit products
   // still fit 16 bits: 2·128·127 < 2^15.
-  template <bool Signed = true>
+  template <int Most>
+  static constexpr int kDotRun = 64;
+  template <int Most>
   QUANT_SIMD DotWeights dot_weights(I32x16 v) {
     DotWeights r;
     for (int i = 0; i < 4; ++i) r.part[i] = vreinterpretq_s8_s32(v.part[i]);
     return r;
   }
-  template <bool Signed = true>
+  template <int Most>
   QUANT_SIMD I32x16 dot_start(int32_t) {
     return set1_i32(0);
   }
-  template <bool Signed = true>
+  template <int Most>
+  QUANT_SIMD I32x16 dot_open(I32x16 total) {
+    return total;
+  }
+  template <int Most>
   QUANT_SIMD I32x16 dot4(I32x16 acc, DotWeights w, const int8_t* x) {
     int32_t four;
     memcpy(&four, x, sizeof four);
@@ -378,8 +385,44 @@ struct Neon {
     }
     return acc;
   }
+  template <int Most>
+  QUANT_SIMD I32x16 dot_close(I32x16, I32x16 running) {
+    return running;
+  }
   QUANT_SIMD I32x16 dot4_mixed(I32x16 acc, I32x16 w, const uint8_t* x) {
-    return dot4(acc, dot_weights(w), reinterpret_cast<const int8_t*>(x));
+    return dot4<0>(acc, dot_weights<0>(w), reinterpret_cast<const int8_t*>(x));
+  }
+
+  // The same with 16 bits.
+  QUANT_SIMD I32x16 even_bytes(I32x16 v) {
+    for (auto& part : v.part) {
+      part = vreinterpretq_s32_s16(vshlq_n_s16(vreinterpretq_s16_s32(part), 8));
+    }
+    return odd_bytes(v);
+  }
+  QUANT_SIMD I32x16 odd_bytes(I32x16 v) {
+    for (auto& part : v.part) {
+      part = vreinterpretq_s32_s16(vshrq_n_s16(vreinterpretq_s16_s32(part), 8));
+    }
+    return v;
+  }
+  QUANT_SIMD void store_i16_pairs(int16_t* p, I32x16 v) {
+    for (int i = 0; i < 4; ++i) {
+      const int16x4_t words = vmovn_s32(v.part[i]);
+      vst1_s16(p + 4 * i, vuzp1_s16(words, vext_s16(words, words, 1)));
+    }
+  }
+  QUANT_SIMD I32x16 dot2(I32x16 acc, I32x16 w, const int16_t* x) {
+    int32_t two;
+    memcpy(&two, x, sizeof two);
+    const int16x8_t inputs = vreinterpretq_s16_s32(vdupq_n_s32(two));
+    for (int i = 0; i < 4; ++i) {
+      const int16x8_t words = vreinterpretq_s16_s32(w.part[i]);
+      const int32x4_t low = vmull_s16(vget_low_s16(words), vget_low_s16(inputs));
+      const int32x4_t high = vmull_high_s16(words, inputs);
+      acc.part[i] = vaddq_s32(acc.part[i], vpaddq_s32(low, high));
+    }
+    return acc;
   }
 
   // Bytes.

@@ -47,6 +47,8 @@ struct Scalar {
   /// once.
   static constexpr int kInt8SumRows = 1;
   static constexpr int kInt8SumColumns = 1;
+  /// Whether such sums are of 16-bit words (dot2) or of bytes (dot4_mixed).
+  static constexpr bool kInt8SumWords = true;
   /// Lists that a softmax works on at once.
   static constexpr int kSoftmaxRows = 1;
 
@@ -382,28 +384,41 @@ struct Scalar {
     memcpy(v, to, sizeof to);
   }
 
-  // Integer products: lane n of acc gains the sum over four k of w[n][k]·x[k]. Signed = false
-  // promises weights in [0, 127], for which some instruction sets have a shorter way.
-  template <bool Signed = true>
+  // Integer products: lane n of a sum gains Σ_k w[n][k]·x[k] over four k. Most says that weights
+  // lie in [0, Most], for which some instruction sets have a shorter way; 0, that they are any
+  // signed bytes. A running sum, which may have 16 bits, takes kDotRun<Most> products:
+  //   total = dot_start(…); running = dot_open(total); running = dot4(running, …) up to kDotRun
+  //   times; total = dot_close(total, running).
+  template <int Most>
+  static constexpr int kDotRun = 64;
+  template <int Most>
   static DotWeights dot_weights(I32x16 v) {
     DotWeights r;
     memcpy(r.byte, v.lane, sizeof r.byte);
     return r;
   }
-  /// Where a sum over a block must start, given the sum of the block's x: instructions that want
-  /// unsigned weights add 128 to them, and this takes 128·x_sum away again.
-  template <bool Signed = true>
+  /// Where a total must start, given the sum of all its x: instructions that want unsigned weights
+  /// add 128 to them, and this takes 128·x_sum away again.
+  template <int Most>
   static I32x16 dot_start(int32_t x_sum) {
     (void)x_sum;
     return set1_i32(0);
   }
+  template <int Most>
+  static I32x16 dot_open(I32x16 total) {
+    return total;
+  }
   /// x: four signed bytes in [-127, 127].
-  template <bool Signed = true>
-  static I32x16 dot4(I32x16 acc, DotWeights w, const int8_t* x) {
+  template <int Most>
+  static I32x16 dot4(I32x16 running, DotWeights w, const int8_t* x) {
     for (int n = 0; n < 16; ++n) {
-      for (int k = 0; k < 4; ++k) acc.lane[n] += w.byte[4 * n + k] * x[k];
+      for (int k = 0; k < 4; ++k) running.lane[n] += w.byte[4 * n + k] * x[k];
     }
-    return acc;
+    return running;
+  }
+  template <int Most>
+  static I32x16 dot_close(I32x16, I32x16 running) {
+    return running;
   }
   /// Lane n of acc gains the sum over four k of w[n][k]·x[k]: signed bytes w in [-127, 127], four
   /// bytes x in [0, 127].
@@ -413,6 +428,23 @@ struct Scalar {
     for (int n = 0; n < 16; ++n) {
       for (int k = 0; k < 4; ++k) acc.lane[n] += byte[4 * n + k] * x[k];
     }
+    return acc;
+  }
+
+  // The same with 16 bits: two signed words in each lane.
+  /// Bytes 0 and 2 of each lane, and bytes 1 and 3.
+  static I32x16 even_bytes(I32x16 v) { return words_of_bytes(v, 0); }
+  static I32x16 odd_bytes(I32x16 v) { return words_of_bytes(v, 1); }
+  /// Stores the low words of sixteen lanes, of each four in the order 0, 2, 1, 3.
+  static void store_i16_pairs(int16_t* p, I32x16 v) {
+    for (int i = 0; i < 16; ++i)
+      p[i / 4 * 4 + i % 2 * 2 + i / 2 % 2] = static_cast<int16_t>(v.lane[i]);
+  }
+  /// Lane n of acc gains w[n][0]·x[0] + w[n][1]·x[1].
+  static I32x16 dot2(I32x16 acc, I32x16 w, const int16_t* x) {
+    int16_t word[32];
+    memcpy(word, w.lane, sizeof word);
+    for (int n = 0; n < 16; ++n) acc.lane[n] += word[2 * n] * x[0] + word[2 * n + 1] * x[1];
     return acc;
   }
 
@@ -427,6 +459,16 @@ struct Scalar {
   static U8x16 lookup_u8(U8x16 table, U8x16 index) {
     for (uint8_t& lane : index.lane) lane = table.lane[lane & 15];
     return index;
+  }
+
+ private:
+  static I32x16 words_of_bytes(I32x16 v, int first) {
+    int8_t byte[64];
+    int16_t word[32];
+    memcpy(byte, v.lane, sizeof byte);
+    for (int i = 0; i < 32; ++i) word[i] = byte[2 * i + first];
+    memcpy(v.lane, word, sizeof word);
+    return v;
   }
 };
 

@@ -10,6 +10,7 @@ namespace quant {
 ///   add(x, x_stride, w, w_stride): adds Σ_k x[i][k]·w[r][k] over Columns columns. Rows of x are
 ///     x_stride bytes apart; w is [Columns / 4][16 rows][4], of which the first are w_stride apart;
 ///   store(out): the sums, [rows of x][16].
+/// S::kInt8SumWords is false then.
 template <class S>
 concept HasTiles = requires {
   typename S::template Tiles<32>;

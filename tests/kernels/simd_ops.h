@@ -219,15 +219,36 @@ struct SimdOps {
     S::store(out.f, S::template half_of<0>(i(in, 0)));
     S::store(out.f + 16, S::template half_of<1>(i(in, 0)));
   }
-  static void dot4(In in, Out out) {
+  /// Of 16 words of weights in [0, Most], or of any where Most is 0, with all of x.
+  template <int Most>
+  static I dot_products(In in) {
+    uint8_t weights[256];
+    for (int n = 0; n < 256; ++n) weights[n] = Most == 0 ? in.bytes[n] : in.bytes[n] & Most;
     int32_t sum = 0;
-    for (int n = 0; n < 12; ++n) sum += in.x[n];
-    I acc = S::dot_start(sum);
-    for (int n = 0; n < 3; ++n) {
-      const auto weights = S::dot_weights(S::template load_bytes<64>(in.bytes + 64 * n));
-      acc = S::dot4(acc, weights, in.x + 4 * n);
+    for (const int8_t x : in.x) sum += x;
+    constexpr int kRun = S::template kDotRun<Most>;
+    I total = S::template dot_start<Most>(sum);
+    for (int run = 0; run < 16; run += kRun) {
+      I running = S::template dot_open<Most>(total);
+      for (int n = run; n < run + kRun && n < 16; ++n) {
+        const auto four =
+            S::template dot_weights<Most>(S::template load_bytes<64>(weights + 64 * (n % 4)));
+        running = S::template dot4<Most>(running, four, in.x + 4 * n);
+      }
+      total = S::template dot_close<Most>(total, running);
     }
-    put_i32(out, acc);
+    return total;
+  }
+  static void dot4(In in, Out out) { put_i32(out, dot_products<0>(in)); }
+  /// Weights in [0, 2^n), n from 1.
+  static void dot4_bits(In in, Out out) {
+    put_i32(out, dot_products<1>(in), 0);
+    put_i32(out, dot_products<3>(in), 1);
+    put_i32(out, dot_products<7>(in), 2);
+    put_i32(out, dot_products<15>(in), 3);
+    put_i32(out, dot_products<31>(in), 4);
+    put_i32(out, dot_products<63>(in), 5);
+    put_i32(out, dot_products<127>(in), 6);
   }
   /// Signed weights times bytes in [0, 127].
   static void dot4_mixed(In in, Out out) {
@@ -239,17 +260,19 @@ struct SimdOps {
     }
     put_i32(out, acc);
   }
-  /// Weights in [0, 127], promised not to be negative.
-  static void dot4_unsigned(In in, Out out) {
-    uint8_t weights[192];
-    for (int n = 0; n < 192; ++n) weights[n] = in.bytes[n] & 0x7f;
-    int32_t sum = 0;
-    for (int n = 0; n < 12; ++n) sum += in.x[n];
-    I acc = S::template dot_start<false>(sum);
+  static void even_and_odd_bytes(In in, Out out) {
+    put_i32(out, S::even_bytes(i(in, 0)), 0);
+    put_i32(out, S::odd_bytes(i(in, 0)), 1);
+  }
+  static void store_i16_pairs(In in, Out out) {
+    S::store_i16_pairs(reinterpret_cast<int16_t*>(out.bytes + 2), i(in, 0));
+  }
+  static void dot2(In in, Out out) {
+    int16_t x[6];
+    for (int n = 0; n < 6; ++n) x[n] = static_cast<int16_t>(129 * in.x[n]);
+    I acc = S::set1_i32(0);
     for (int n = 0; n < 3; ++n) {
-      const auto four =
-          S::template dot_weights<false>(S::template load_bytes<64>(weights + 64 * n));
-      acc = S::template dot4<false>(acc, four, in.x + 4 * n);
+      acc = S::dot2(acc, S::even_bytes(S::template load_bytes<64>(in.bytes + 64 * n)), x + 2 * n);
     }
     put_i32(out, acc);
   }
@@ -308,7 +331,10 @@ struct SimdOps {
       {"half_of", SimdDomain::kAny, half_of},
       {"dot4", SimdDomain::kDotProducts, dot4},
       {"dot4_mixed", SimdDomain::kDotProducts, dot4_mixed},
-      {"dot4_unsigned", SimdDomain::kDotProducts, dot4_unsigned},
+      {"dot4_bits", SimdDomain::kDotProducts, dot4_bits},
+      {"even_and_odd_bytes", SimdDomain::kAny, even_and_odd_bytes},
+      {"store_i16_pairs", SimdDomain::kScalable, store_i16_pairs},
+      {"dot2", SimdDomain::kDotProducts, dot2},
       {"lookup_u8", SimdDomain::kIndices, lookup_u8},
   };
   static constexpr SimdOpList list() { return {kList, sizeof kList / sizeof kList[0]}; }

@@ -257,12 +257,29 @@ TEST_P(Simd, DotProductsAreExact) {
     const SimdOutput out = run(op, in);
     for (int n = 0; n < 16; ++n) {
       std::int32_t expected = 0;
-      for (int k = 0; k < 12; ++k) {
-        expected += static_cast<std::int8_t>(in.bytes[64 * (k / 4) + 4 * n + k % 4]) * in.x[k];
+      for (int k = 0; k < 64; ++k) {
+        expected += static_cast<std::int8_t>(in.bytes[64 * (k / 4 % 4) + 4 * n + k % 4]) * in.x[k];
       }
       std::int32_t got;
       std::memcpy(&got, out.bytes + 4 * n, sizeof got);
       ASSERT_EQ(got, expected) << n;
+    }
+  }
+}
+
+TEST_P(Simd, RunningSumsHoldTheLargestProducts) {
+  const SimdOp& op = find_op(GetParam(), "dot4_bits");
+  for (const std::int8_t x : {std::int8_t{127}, std::int8_t{-127}}) {
+    SimdInput in{};
+    std::fill(std::begin(in.bytes), std::end(in.bytes), std::uint8_t{0xff});
+    std::fill(std::begin(in.x), std::end(in.x), x);
+    const SimdOutput out = run(op, in);
+    for (int bits = 1; bits <= 7; ++bits) {
+      for (int n = 0; n < 16; ++n) {
+        std::int32_t got;
+        std::memcpy(&got, out.bytes + 64 * (bits - 1) + 4 * n, sizeof got);
+        ASSERT_EQ(got, 64 * ((1 << bits) - 1) * x) << bits << " bits";
+      }
     }
   }
 }

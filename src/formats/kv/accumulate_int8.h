@@ -1,8 +1,9 @@
-// Weighted sums of packed rows in integers: four rows a product, two bytes a weight.
+// Weighted sums of packed rows in integers: four rows a step.
 #pragma once
 
 #include <float.h>
 
+#include "formats/kv/row_sums.h"
 #include "formats/kv/tile.h"
 #include "simd/tiles.h"
 
@@ -14,11 +15,12 @@ struct KvAccumulateInt8 {
   using I = typename S::I32x16;
   using Panel = KvPanel<S, Format>;
   using Steps = KvTileSteps<S, Format>;
-  /// Rows of one integer sum: what one chunk of attention has. 256·127·127 fits any accumulator.
-  static constexpr int kRows = static_cast<int>(kKvChunkRows);
+  using RowSums = KvRowSums<S>;
+  using Values = typename RowSums::Values;
+  static constexpr int kRows = kKvSumRows;
   /// Queries whose weights are rounded together: 24 KiB of codes.
   static constexpr int kQueries = 48;
-  /// The largest weight, in steps: two bytes of seven bits.
+  /// The largest weight, in steps.
   static constexpr float kTop = 128.0f * 127.0f + 127.0f;
 
   static void run(const uint8_t* panels, int n, int d, const float* weights, size_t weights_stride,
@@ -57,8 +59,7 @@ struct KvAccumulateInt8 {
   };
   /// Weights times a block's scales as codes, and how they add up.
   struct Codes {
-    alignas(64) uint8_t high[kQueries][kRows];
-    alignas(64) uint8_t low[kQueries][kRows];
+    typename RowSums::Weights weights[kQueries];
     float step[kQueries];
     float zero[kQueries];  // Σ weight · what a code of 0 stands for
   };
@@ -148,16 +149,12 @@ struct KvAccumulateInt8 {
     for (int i = 0; i < sums.n; i += 64) {
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
-        I high[4];
-        I low[4];
+        I code[4];
 #pragma GCC unroll 4
         for (int k = 0; k < 4; ++k) {
-          const I code = S::to_int(S::mul(S::load(scaled[r] + i + 16 * k), inverse[r]));
-          high[k] = S::template shift_i32<-7>(code);
-          low[k] = S::and_i32(code, S::set1_i32(127));
+          code[k] = S::to_int(S::mul(S::load(scaled[r] + i + 16 * k), inverse[r]));
         }
-        S::store_i8x64(reinterpret_cast<int8_t*>(codes.high[h + r] + i), high);
-        S::store_i8x64(reinterpret_cast<int8_t*>(codes.low[h + r] + i), low);
+        RowSums::store(codes.weights[h + r], i, code);
       }
     }
   }
@@ -169,13 +166,14 @@ struct KvAccumulateInt8 {
     int j;
 
     /// Of rows [i, i + 16): row i + 4·q + r is byte r of a lane in v[c][q].
-    inline __attribute__((always_inline)) void load(int i, I (&v)[C][4]) const {
+    inline __attribute__((always_inline)) void load(int i, Values (&v)[C][4]) const {
 #pragma GCC unroll 4
       for (int c = 0; c < C; ++c) {
-        Panel::codes16(Panel::rows_at(sums.panels, sums.d, i), j + 16 * c, v[c]);
-        S::transpose_bytes(v[c]);
+        I codes[4];
+        Panel::codes16(Panel::rows_at(sums.panels, sums.d, i), j + 16 * c, codes);
+        S::transpose_bytes(codes);
 #pragma GCC unroll 4
-        for (int q = 0; q < 4; ++q) v[c][q] = Format::int8(v[c][q]);
+        for (int q = 0; q < 4; ++q) v[c][q] = RowSums::values(Format::int8(codes[q]));
       }
     }
     /// Brings sums into the order of coordinates.
@@ -190,12 +188,13 @@ struct KvAccumulateInt8 {
     const Sums& sums;
     int j;
 
-    inline __attribute__((always_inline)) void load(int i, I (&v)[2][4]) const {
-      Panel::columns32(Panel::rows_at(sums.panels, sums.d, i), j, v);
+    inline __attribute__((always_inline)) void load(int i, Values (&v)[2][4]) const {
+      I codes[2][4];
+      Panel::columns32(Panel::rows_at(sums.panels, sums.d, i), j, codes);
 #pragma GCC unroll 2
       for (int c = 0; c < 2; ++c) {
 #pragma GCC unroll 4
-        for (int q = 0; q < 4; ++q) v[c][q] = Format::int8(v[c][q]);
+        for (int q = 0; q < 4; ++q) v[c][q] = RowSums::values(Format::int8(codes[c][q]));
       }
     }
     static inline __attribute__((always_inline)) void order(F (&total)[2]) {
@@ -205,28 +204,24 @@ struct KvAccumulateInt8 {
   /// Codes unpacked once for many queries.
   template <int C, class Source>
   struct Unpacked {
-    alignas(64) int8_t rows[kRows / 4][C][64];
+    alignas(64) Values rows[kRows / 4][C];
 
     Unpacked(const Source& source, int n) {
       for (int i = 0; i < n; i += 16) {
-        I v[C][4];
+        Values v[C][4];
         source.load(i, v);
 #pragma GCC unroll 4
         for (int q = 0; q < 4; ++q) {
 #pragma GCC unroll 4
-          for (int c = 0; c < C; ++c) {
-            S::store_i32(reinterpret_cast<int32_t*>(rows[i / 4 + q][c]), v[c][q]);
-          }
+          for (int c = 0; c < C; ++c) rows[i / 4 + q][c] = v[c][q];
         }
       }
     }
-    inline __attribute__((always_inline)) void load(int i, I (&v)[C][4]) const {
+    inline __attribute__((always_inline)) void load(int i, Values (&v)[C][4]) const {
 #pragma GCC unroll 4
       for (int q = 0; q < 4; ++q) {
 #pragma GCC unroll 4
-        for (int c = 0; c < C; ++c) {
-          v[c][q] = S::load_i32(reinterpret_cast<const int32_t*>(rows[i / 4 + q][c]));
-        }
+        for (int c = 0; c < C; ++c) v[c][q] = rows[i / 4 + q][c];
       }
     }
     static inline __attribute__((always_inline)) void order(F (&total)[C]) { Source::order(total); }
@@ -264,7 +259,7 @@ struct KvAccumulateInt8 {
         tiles.template clear<Slot>();
         for (int i = 0; i < sums.n; i += 64) {
           sums.ahead.step();
-          tiles.template add<Slot>(weights + i, kRows, source.rows[i / 4][c],
+          tiles.template add<Slot>(weights + i, sizeof codes.weights[0], &source.rows[i / 4][c],
                                    sizeof source.rows[0]);
         }
         tiles.template store<Slot>(out);
@@ -272,22 +267,18 @@ struct KvAccumulateInt8 {
       const int left = sums.n_queries - first;
       for (int c = 0; c < C; ++c) {
         if (left >= S::kInt8Rows) {
-          sum.template operator()<0>(codes.high[first], c, high[c]);
-          sum.template operator()<0>(codes.low[first], c, low[c]);
+          sum.template operator()<0>(codes.weights[first].high, c, high[c]);
+          sum.template operator()<0>(codes.weights[first].low, c, low[c]);
         } else {
-          sum.template operator()<1>(codes.high[first], c, high[c]);
-          sum.template operator()<1>(codes.low[first], c, low[c]);
+          sum.template operator()<1>(codes.weights[first].high, c, high[c]);
+          sum.template operator()<1>(codes.weights[first].low, c, low[c]);
         }
       }
       for (int r = 0; r < left && r < S::kInt8Rows; ++r) {
-        I high_sums[C];
-        I low_sums[C];
+        typename RowSums::Sums rows[C];
 #pragma GCC unroll 4
-        for (int c = 0; c < C; ++c) {
-          high_sums[c] = S::load_i32(high[c][r]);
-          low_sums[c] = S::load_i32(low[c][r]);
-        }
-        add_sums<C, Source>(sums, codes, first + r, j, high_sums, low_sums);
+        for (int c = 0; c < C; ++c) rows[c] = {S::load_i32(high[c][r]), S::load_i32(low[c][r])};
+        add_sums<C, Source>(sums, codes, first + r, j, rows);
       }
     }
   }
@@ -299,52 +290,40 @@ struct KvAccumulateInt8 {
     if constexpr (R > 1) {
       if (m < R) return add_queries<R - 1, C>(m, first, sums, codes, source, j);
     }
-    I high[R][C];
-    I low[R][C];
+    typename RowSums::Sums rows[R][C];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
-      for (int c = 0; c < C; ++c) high[r][c] = low[r][c] = S::set1_i32(0);
+      for (int c = 0; c < C; ++c) rows[r][c] = RowSums::zero();
     }
-    const uint8_t* high_codes = codes.high[first];
-    const uint8_t* low_codes = codes.low[first];
     for (int i = 0; i < sums.n; i += 16) {
       sums.ahead.step();
-      I values[C][4];
+      Values values[C][4];
       source.load(i, values);
 #pragma GCC unroll 4
       for (int q = 0; q < 4; ++q) {
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
-          const int at = r * kRows + i + 4 * q;
 #pragma GCC unroll 4
           for (int c = 0; c < C; ++c) {
-            high[r][c] = S::dot4_mixed(high[r][c], values[c][q], high_codes + at);
-          }
-#pragma GCC unroll 4
-          for (int c = 0; c < C; ++c) {
-            low[r][c] = S::dot4_mixed(low[r][c], values[c][q], low_codes + at);
+            rows[r][c] =
+                RowSums::add(rows[r][c], values[c][q], codes.weights[first + r], i + 4 * q);
           }
         }
       }
     }
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      add_sums<C, Source>(sums, codes, first + r, j, high[r], low[r]);
-    }
+    for (int r = 0; r < R; ++r) add_sums<C, Source>(sums, codes, first + r, j, rows[r]);
   }
 
   /// Adds what integer sums of columns [j, j + 16·C) stand for to a query's.
   template <int C, class Source>
-  static inline __attribute__((always_inline)) void add_sums(const Sums& sums, const Codes& codes,
-                                                             int query, int j, const I (&high)[C],
-                                                             const I (&low)[C]) {
+  static inline __attribute__((always_inline)) void add_sums(
+      const Sums& sums, const Codes& codes, int query, int j,
+      const typename RowSums::Sums (&rows)[C]) {
     F total[C];
 #pragma GCC unroll 4
-    for (int c = 0; c < C; ++c) {
-      // Both sums are exact in FP32.
-      total[c] = S::fma(S::to_float(high[c]), S::set1(128.0f), S::to_float(low[c]));
-    }
+    for (int c = 0; c < C; ++c) total[c] = RowSums::total(rows[c]);
     Source::order(total);
     const F step = S::set1(codes.step[query]);
     const F zero = S::set1(codes.zero[query]);

@@ -12,7 +12,7 @@
 // and, where the codes are integers,
 //   kBits, kHeader, block(d): what kv/panel.h asks for;
 //   int8, zero, value: what kv/tile.h asks for;
-//   kInt8Signed: whether int8 gives [-127, 127] rather than [0, 127];
+//   kInt8Most: int8 gives [0, kInt8Most], or [-127, 127] where that is 0;
 //   kInt8Unit: what an int8 code of 1 stands for under a scale of 1.
 // kv/kernels.h derives the functions below from those. A row is one position of one KV head; d is
 // its head_dim, a multiple of 16 from 16 to 512.

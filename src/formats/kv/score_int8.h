@@ -13,7 +13,10 @@ struct KvScoreInt8 {
   using F = typename S::F32x16;
   using I = typename S::I32x16;
   using Panel = KvPanel<S, Format>;
-  static constexpr bool kSigned = Format::kInt8Signed;
+  static constexpr int kMost = Format::kInt8Most;
+  /// Of the four words of sixteen codes, those that a running sum takes.
+  static constexpr int kRun = S::template kDotRun<kMost> < 4 ? S::template kDotRun<kMost> : 4;
+  static_assert(4 % kRun == 0);
 
   static void prepare(const float* query, int d, int row, const KvInt8Queries& out) {
     alignas(64) float x[kKvMaxHeadDim];
@@ -149,7 +152,7 @@ struct KvScoreInt8 {
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {
         const size_t entry = at + static_cast<size_t>(r) * blocks + static_cast<size_t>(b);
-        const I start = S::template dot_start<kSigned>(product.queries.sum[entry]);
+        const I start = S::template dot_start<kMost>(product.queries.sum[entry]);
 #pragma GCC unroll 2
         for (int c = 0; c < C; ++c) acc[r][c] = start;
       }
@@ -194,16 +197,32 @@ struct KvScoreInt8 {
 #pragma GCC unroll 2
       for (int c = 0; c < C; ++c) Source::codes16(source, c, j, v[c]);
 #pragma GCC unroll 4
-      for (int k = 0; k < 4; ++k) {
-        typename S::DotWeights column[C];
-#pragma GCC unroll 2
-        for (int c = 0; c < C; ++c) column[c] = S::template dot_weights<kSigned>(v[c][k]);
+      for (int run = 0; run < 4; run += kRun) {
+        I running[R][C];
 #pragma GCC unroll 16
         for (int r = 0; r < R; ++r) {
-          const int8_t* x = codes + static_cast<size_t>(r) * d + j + 4 * k;
+#pragma GCC unroll 2
+          for (int c = 0; c < C; ++c) running[r][c] = S::template dot_open<kMost>(acc[r][c]);
+        }
+#pragma GCC unroll 4
+        for (int k = run; k < run + kRun; ++k) {
+          typename S::DotWeights column[C];
+#pragma GCC unroll 2
+          for (int c = 0; c < C; ++c) column[c] = S::template dot_weights<kMost>(v[c][k]);
+#pragma GCC unroll 16
+          for (int r = 0; r < R; ++r) {
+            const int8_t* x = codes + static_cast<size_t>(r) * d + j + 4 * k;
+#pragma GCC unroll 2
+            for (int c = 0; c < C; ++c) {
+              running[r][c] = S::template dot4<kMost>(running[r][c], column[c], x);
+            }
+          }
+        }
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 2
           for (int c = 0; c < C; ++c) {
-            acc[r][c] = S::template dot4<kSigned>(acc[r][c], column[c], x);
+            acc[r][c] = S::template dot_close<kMost>(acc[r][c], running[r][c]);
           }
         }
       }

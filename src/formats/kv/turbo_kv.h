@@ -51,7 +51,7 @@ struct KvTurbo {
   }
 
   static constexpr int kBits = Bits;
-  static constexpr bool kInt8Signed = true;
+  static constexpr int kInt8Most = 0;
   static constexpr float kInt8Unit = kLloydMaxInt8<Bits>.unit;
   static typename S::I32x16 int8(typename S::I32x16 codes) {
     return S::lookup_bytes(S::load_u8(kLloydMaxInt8<Bits>.centroid), codes);

@@ -30,7 +30,7 @@ struct KvUniform {
   }
 
   static constexpr int kBits = Bits;
-  static constexpr bool kInt8Signed = false;
+  static constexpr int kInt8Most = kLevels - 1;
   static constexpr float kInt8Unit = 1.0f;
   static typename S::I32x16 int8(typename S::I32x16 codes) { return codes; }
   static F zero(F step, F minimum) { return S::fma(S::set1(0.5f), step, minimum); }

@@ -38,6 +38,7 @@ struct Block256 {
 template <class S>
 struct WeightQ2K : Block256<S, WeightQ2K<S>, 84, 16, true> {
   static constexpr TensorType kType = TensorType::kQ2_K;
+  static constexpr int kMostCode = 3;
   using W = Words<S>;
   template <class Sink>
   static QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
@@ -67,6 +68,7 @@ struct WeightQ2K : Block256<S, WeightQ2K<S>, 84, 16, true> {
 template <class S>
 struct WeightQ3K : Block256<S, WeightQ3K<S>, 110, 16, false> {
   static constexpr TensorType kType = TensorType::kQ3_K;
+  static constexpr int kMostCode = 7;
   static constexpr int kOffset = 4;
   using W = Words<S>;
   template <class Sink>
@@ -138,6 +140,7 @@ struct KScales {
 template <class S>
 struct WeightQ4K : Block256<S, WeightQ4K<S>, 144, 32, true> {
   static constexpr TensorType kType = TensorType::kQ4_K;
+  static constexpr int kMostCode = 15;
   using W = Words<S>;
   template <class Sink>
   static QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
@@ -157,6 +160,7 @@ struct WeightQ4K : Block256<S, WeightQ4K<S>, 144, 32, true> {
 template <class S>
 struct WeightQ5K : Block256<S, WeightQ5K<S>, 176, 32, true> {
   static constexpr TensorType kType = TensorType::kQ5_K;
+  static constexpr int kMostCode = 31;
   using W = Words<S>;
   template <class Sink>
   static QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
@@ -190,6 +194,7 @@ struct WeightQ5K : Block256<S, WeightQ5K<S>, 176, 32, true> {
 template <class S>
 struct WeightQ6K : Block256<S, WeightQ6K<S>, 210, 16, false> {
   static constexpr TensorType kType = TensorType::kQ6_K;
+  static constexpr int kMostCode = 63;
   static constexpr int kOffset = 32;
   using W = Words<S>;
   template <class Sink>
@@ -224,6 +229,7 @@ struct WeightQ6K : Block256<S, WeightQ6K<S>, 210, 16, false> {
 template <class S>
 struct WeightIq4Xs : Block256<S, WeightIq4Xs<S>, 136, 32, false> {
   static constexpr TensorType kType = TensorType::kIQ4_XS;
+  static constexpr int kMostCode = 0;
   using W = Words<S>;
   template <class Sink>
   static QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {

@@ -67,6 +67,7 @@ struct Block32 {
 /// Value i is the low nibble of byte i, value i + 16 its high one; nibbles are codes.
 template <class S>
 struct FourBits {
+  static constexpr int kMostCode = 15;
   using W = Words<S>;
   template <class Sink>
   static QUANT_WEIGHT_STEP void unpack_codes(PackedWords words, PackedWords, Sink& sink) {
@@ -95,6 +96,7 @@ struct WeightQ4_1 : Block32<S, WeightQ4_1<S>, 20, 4, true>, FourBits<S> {
 /// Bit i of the 32 fifth bits belongs to value i.
 template <class S>
 struct FiveBits {
+  static constexpr int kMostCode = 31;
   using W = Words<S>;
   template <class Sink>
   static QUANT_WEIGHT_STEP void unpack_codes(PackedWords words, PackedWords fifth_bits,
@@ -134,6 +136,7 @@ struct WeightQ5_1 : Block32<S, WeightQ5_1<S>, 24, 8, true, 4>, FiveBits<S> {
 template <class S>
 struct WeightQ8_0 : Block32<S, WeightQ8_0<S>, 34, 2, false> {
   static constexpr TensorType kType = TensorType::kQ8_0;
+  static constexpr int kMostCode = 0;
   template <class Sink>
   static QUANT_WEIGHT_STEP void unpack_codes(PackedWords words, PackedWords, Sink& sink) {
 #pragma GCC unroll 8
@@ -164,6 +167,7 @@ struct Iq4Levels {
 template <class S>
 struct WeightIq4Nl : Block32<S, WeightIq4Nl<S>, 18, 2, false> {
   static constexpr TensorType kType = TensorType::kIQ4_NL;
+  static constexpr int kMostCode = 0;
   template <class Sink>
   static QUANT_WEIGHT_STEP void unpack_codes(PackedWords words, PackedWords, Sink& sink) {
     Iq4Levels<S>::unpack(words, 0, sink);

@@ -82,10 +82,12 @@ static inline void prefetch_ahead(const uint8_t* tile, size_t bytes) {
 ///   unpack(tile, n, b, sink): block b of a packed tile of n columns, as calls of
 ///     sink.scale(k, v) and, where the format has them, sink.minimum(k, v) for sub-block k,
 ///     sink.codes(i, v) for columns [4·i, 4·i + 4), in any order;
-///   kOffset: codes are handed over as code + kOffset. If it is not 0, those are in [0, 127].
+///   kOffset: codes are handed over as code + kOffset;
+///   kMostCode: what is handed over lies in [0, kMostCode]; 0: it is any signed bytes.
 template <class S, class Format>
 struct CodePanel {
   static_assert(Format::kOffset == 0 || !Format::kHasMinimum);
+  static_assert((Format::kMostCode > 0) == (Format::kOffset > 0 || Format::kHasMinimum));
   using Tile = CodeTile<Format::kSubBlock>;
   using F = typename S::F32x16;
   using I = typename S::I32x16;
@@ -122,17 +124,24 @@ struct CodePanel {
   }
 
   /// Calls visit(begin, n, tile) for each tile of a panel, unpacked: columns [begin, begin + n).
-  template <class Visit>
+  /// HandedOver: codes are as handed over, with the format's offset.
+  template <bool HandedOver, class Visit>
   static void for_tiles(const std::byte* panel, int64_t cols, const Visit& visit) {
     Tile tile;
     const uint8_t* packed = reinterpret_cast<const uint8_t*>(panel);
     for (int64_t begin = 0; begin < cols; begin += kTileColumns) {
       const int n = tile_columns(cols, begin);
       prefetch_ahead(packed, Format::tile_bytes(n));
-      unpack(packed, n, tile);
+      unpack<HandedOver>(packed, n, tile);
       packed += Format::tile_bytes(n);
       visit(begin, n, tile);
     }
+  }
+
+  /// Where the sum of a sub-block's products must start if codes are as handed over.
+  static QUANT_WEIGHT_STEP I sum_start(int32_t x_sum) {
+    if constexpr (Format::kOffset > 0) return S::set1_i32(-Format::kOffset * x_sum);
+    return S::template dot_start<Format::kMostCode>(x_sum);
   }
 
   /// A packed tile as FP32: out[k][r].
@@ -141,7 +150,7 @@ struct CodePanel {
     alignas(64) float values[kTileColumns][kPanelRows];
   };
   static const float* decode(const uint8_t* tile, int n, Decoded& out) {
-    unpack(tile, n, out.codes);
+    unpack<false>(tile, n, out.codes);
     for (int k = 0; k < n; k += 4) {
       const auto codes = S::load_i32(out.codes.codes[k / 4]);
       const int sub = k / Format::kSubBlock;
@@ -155,6 +164,7 @@ struct CodePanel {
 
  private:
   /// Block b of a tile in memory.
+  template <bool HandedOver>
   struct TileSink {
     Tile& tile;
     int b;
@@ -166,13 +176,15 @@ struct CodePanel {
       S::store(tile.minimum[b * (Format::kValues / Format::kSubBlock) + k], v);
     }
     QUANT_WEIGHT_STEP void codes(int i, I v) {
-      if constexpr (Format::kOffset > 0) v = S::sub_bytes(v, Words<S>::all_bytes(Format::kOffset));
+      if constexpr (!HandedOver && Format::kOffset > 0)
+        v = S::sub_bytes(v, Words<S>::all_bytes(Format::kOffset));
       S::store_i32(tile.codes[b * (Format::kValues / 4) + i], v);
     }
   };
+  template <bool HandedOver>
   static void unpack(const uint8_t* packed, int n, Tile& tile) {
     for (int b = 0; b < blocks_of(n); ++b) {
-      TileSink sink{tile, b};
+      TileSink<HandedOver> sink{tile, b};
       Format::unpack(packed, n, b, sink);
     }
   }

@@ -19,7 +19,7 @@ struct Int8Product {
     if constexpr (kGroup > 1) {
       if (x.m == 1) return Int8SingleProduct<S, Format>::product(panel, cols, x, out);
     }
-    Panel::for_tiles(panel, cols, [&](int64_t begin, int n, const Tile& tile) {
+    Panel::template for_tiles<true>(panel, cols, [&](int64_t begin, int n, const Tile& tile) {
       if (begin == 0) {
         multiply<false>(tile, n, cols, begin, x, out, out_stride);
       } else {
@@ -32,8 +32,11 @@ struct Int8Product {
   using F = typename S::F32x16;
   using I = typename S::I32x16;
   static constexpr int kSub = Format::kSubBlock;
-  /// Codes of formats with minimums are never negative.
-  static constexpr bool kSigned = !Format::kHasMinimum;
+  static constexpr int kMost = Format::kMostCode;
+  /// Words of codes that a running sum takes.
+  static constexpr int kRun =
+      S::template kDotRun<kMost> < kSub / 4 ? S::template kDotRun<kMost> : kSub / 4;
+  static_assert(kSub / 4 % kRun == 0);
   static constexpr int kGroup = S::kInt8Rows;
   static constexpr int kColumns = S::kInt8Columns;
   static constexpr bool kWholeGroups = kColumns == 4;
@@ -117,18 +120,26 @@ struct Int8Product {
     const int first = sub * kSub % kInt8Block;  // column of the block
     I products[R];
 #pragma GCC unroll 16
-    for (int i = 0; i < R; ++i) {
-      products[i] = S::template dot_start<kSigned>(x.sum[part * stride + i]);
-    }
+    for (int i = 0; i < R; ++i) products[i] = Panel::sum_start(x.sum[part * stride + i]);
 #pragma GCC unroll 8
-    for (int g = 0; g < kSub / 4; ++g) {
-      const auto codes =
-          S::template dot_weights<kSigned>(S::load_i32(tile.codes[sub * (kSub / 4) + g]));
+    for (int run = 0; run < kSub / 4; run += kRun) {
+      I running[R];
+#pragma GCC unroll 16
+      for (int i = 0; i < R; ++i) running[i] = S::template dot_open<kMost>(products[i]);
+#pragma GCC unroll 8
+      for (int g = run; g < run + kRun; ++g) {
+        const auto codes =
+            S::template dot_weights<kMost>(S::load_i32(tile.codes[sub * (kSub / 4) + g]));
+#pragma GCC unroll 16
+        for (int i = 0; i < R; ++i) {
+          const int column = first + 4 * g;
+          const int8_t* q = x.q + (column / kColumns * stride + i) * kColumns + column % kColumns;
+          running[i] = S::template dot4<kMost>(running[i], codes, q);
+        }
+      }
 #pragma GCC unroll 16
       for (int i = 0; i < R; ++i) {
-        const int column = first + 4 * g;
-        const int8_t* q = x.q + (column / kColumns * stride + i) * kColumns + column % kColumns;
-        products[i] = S::template dot4<kSigned>(products[i], codes, q);
+        products[i] = S::template dot_close<kMost>(products[i], running[i]);
       }
     }
     const F scale = S::load(tile.scale[sub]);

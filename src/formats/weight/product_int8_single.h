@@ -34,7 +34,8 @@ class Int8SingleProduct {
   static constexpr int kValues = Format::kValues;
   static constexpr int kSub = Format::kSubBlock;
   static constexpr int kSubs = kValues / kSub;
-  static constexpr bool kSigned = !Format::kHasMinimum && Format::kOffset == 0;
+  static constexpr int kMost = Format::kMostCode;
+  static constexpr int kRun = S::template kDotRun<kMost>;
   static constexpr size_t kBlockBytes = static_cast<size_t>(Format::kBytes) * kPanelRows;
 
   /// What a block of sixteen rows adds to their sums.
@@ -47,6 +48,8 @@ class Int8SingleProduct {
     F scales[kSubs];
     F minimums[kSubs];
     I sums[kSubs];
+    I running[kSubs];
+    int words[kSubs];  // of codes in the running sum
 
     QUANT_WEIGHT_STEP BlockSums(const Int8Inputs& x, int64_t column, const uint8_t* ahead_of_block)
         : q(x.q + column),
@@ -56,9 +59,9 @@ class Int8SingleProduct {
           ahead(ahead_of_block) {
 #pragma GCC unroll 16
       for (int k = 0; k < kSubs; ++k) {
-        const int32_t sum = x_sum[sum_of(k)];
-        sums[k] = Format::kOffset > 0 ? S::set1_i32(-Format::kOffset * sum)
-                                      : S::template dot_start<kSigned>(sum);
+        sums[k] = Panel::sum_start(x_sum[sum_of(k)]);
+        running[k] = S::template dot_open<kMost>(sums[k]);
+        words[k] = 0;
       }
     }
     QUANT_WEIGHT_STEP void scale(int k, F v) { scales[k] = v; }
@@ -66,13 +69,21 @@ class Int8SingleProduct {
     QUANT_WEIGHT_STEP void codes(int i, I v) {
       prefetch(i);
       const int k = 4 * i / kSub;
-      sums[k] = S::template dot4<kSigned>(sums[k], S::template dot_weights<kSigned>(v), q + 4 * i);
+      if (words[k] == kRun) {
+        sums[k] = S::template dot_close<kMost>(sums[k], running[k]);
+        running[k] = S::template dot_open<kMost>(sums[k]);
+        words[k] = 0;
+      }
+      ++words[k];
+      running[k] =
+          S::template dot4<kMost>(running[k], S::template dot_weights<kMost>(v), q + 4 * i);
     }
     QUANT_WEIGHT_STEP F added_to(F acc) const {
 #pragma GCC unroll 16
       for (int k = 0; k < kSubs; ++k) {
-        acc = S::fma(S::mul(S::to_float(sums[k]), scales[k]),
-                     S::set1(x_scale[k * kSub / kInt8Block]), acc);
+        const I sum = S::template dot_close<kMost>(sums[k], running[k]);
+        acc = S::fma(S::mul(S::to_float(sum), scales[k]), S::set1(x_scale[k * kSub / kInt8Block]),
+                     acc);
         if constexpr (Format::kHasMinimum) {
           acc = S::fma(minimums[k], S::set1(x_scaled_sum[sum_of(k)]), acc);
         }

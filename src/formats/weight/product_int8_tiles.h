@@ -23,7 +23,7 @@ struct Int8TileProduct {
     }
     for (int i = 0; i < x.m; ++i) S::store(out + static_cast<size_t>(i) * out_stride, S::zero());
     Tiles tiles(x.m % kGroup);
-    Panel::for_tiles(panel, cols, [&](int64_t begin, int n, const Tile& tile) {
+    Panel::template for_tiles<false>(panel, cols, [&](int64_t begin, int n, const Tile& tile) {
       multiply(tiles, tile, n / kSub, cols, begin, x, out, out_stride);
     });
   }

@@ -3,9 +3,9 @@
 // A quantized format is a class template on the ISA tag (formats/weight/blocks*.h) with kType,
 // kValues and kBytes of a block, kSubBlock (16 or 32 values that share a scale), kHasMinimum, and
 // what CodePanel (code_tile.h) lists. A value is scale·code (+ minimum), one rounding: this is the
-// format's FP32 value, and the int8 codes are what products with int8 inputs use; codes of formats
-// with minimums are never negative. A format that stores floats has kType, kBytes of a value, and
-// load (plain.h). weight/kernels.h derives the functions below from either.
+// format's FP32 value, and the int8 codes are what products with int8 inputs use. A format that
+// stores floats has kType, kBytes of a value, and load (plain.h). weight/kernels.h derives the
+// functions below from either.
 //
 // A panel holds sixteen rows with their bytes interleaved, word by word, in tiles of up to 256
 // columns: nothing is decoded or rounded, and it is as large as the rows but for padding to whole

@@ -1,0 +1,91 @@
+// Sums of four rows of int8 values at a time, times weights of 14 bits: exact, whichever way an
+// instruction set multiplies.
+#pragma once
+
+#include <string.h>
+
+#include "formats/kv/row.h"
+
+#define QUANT_KV_STEP static inline __attribute__((always_inline))
+
+namespace quant {
+
+/// Rows of one sum: what one chunk of attention has. 256·(2^14 - 1)·127 fits 32 bits.
+static constexpr int kKvSumRows = static_cast<int>(kKvChunkRows);
+
+/// Two bytes of seven bits a weight, each with a sum of its own.
+///   Weights: codes of a query's weights, stored for 64 rows [i, i + 64) at a time;
+///   Values: four rows in sixteen columns, row r in byte r of a lane;
+///   add(sums, values, weights, i): rows [i, i + 4); total(sums): rounded once.
+template <class S>
+struct KvRowSumsOfBytes {
+  using F = typename S::F32x16;
+  using I = typename S::I32x16;
+  struct Weights {
+    alignas(64) uint8_t high[kKvSumRows];
+    alignas(64) uint8_t low[kKvSumRows];
+  };
+  using Values = I;
+  struct Sums {
+    I high, low;
+  };
+
+  QUANT_KV_STEP void store(Weights& weights, int i, const I (&code)[4]) {
+    I high[4];
+    I low[4];
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) {
+      high[k] = S::template shift_i32<-7>(code[k]);
+      low[k] = S::and_i32(code[k], S::set1_i32(127));
+    }
+    S::store_i8x64(reinterpret_cast<int8_t*>(weights.high + i), high);
+    S::store_i8x64(reinterpret_cast<int8_t*>(weights.low + i), low);
+  }
+  QUANT_KV_STEP Values values(I bytes) { return bytes; }
+  QUANT_KV_STEP Sums zero() { return {S::set1_i32(0), S::set1_i32(0)}; }
+  QUANT_KV_STEP Sums add(Sums sums, Values values, const Weights& weights, int i) {
+    return {S::dot4_mixed(sums.high, values, weights.high + i),
+            S::dot4_mixed(sums.low, values, weights.low + i)};
+  }
+  QUANT_KV_STEP F total(Sums sums) {
+    return S::fma(S::to_float(sums.high), S::set1(128.0f), S::to_float(sums.low));
+  }
+};
+
+/// The same in words of 16 bits, for instruction sets whose products of bytes do not reach 32.
+template <class S>
+struct KvRowSumsOfWords {
+  using F = typename S::F32x16;
+  using I = typename S::I32x16;
+  /// Rows 0, 2, 1, 3 of each four.
+  struct Weights {
+    alignas(64) int16_t word[kKvSumRows];
+  };
+  struct Values {
+    I even, odd;
+  };
+  using Sums = I;
+
+  QUANT_KV_STEP void store(Weights& weights, int i, const I (&code)[4]) {
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) S::store_i16_pairs(weights.word + i + 16 * k, code[k]);
+  }
+  QUANT_KV_STEP Values values(I bytes) { return {S::even_bytes(bytes), S::odd_bytes(bytes)}; }
+  QUANT_KV_STEP Sums zero() { return S::set1_i32(0); }
+  QUANT_KV_STEP Sums add(Sums sums, Values values, const Weights& weights, int i) {
+    sums = S::dot2(sums, values.even, weights.word + i);
+    return S::dot2(sums, values.odd, weights.word + i + 2);
+  }
+  QUANT_KV_STEP F total(Sums sums) { return S::to_float(sums); }
+};
+
+template <class S, bool Words>
+struct KvRowSumsFor : KvRowSumsOfBytes<S> {};
+template <class S>
+struct KvRowSumsFor<S, true> : KvRowSumsOfWords<S> {};
+template <class S>
+using KvRowSums = KvRowSumsFor<S, S::kInt8SumWords>;
+
+}  // namespace quant
+
+#undef QUANT_KV_STEP
