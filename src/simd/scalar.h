@@ -435,7 +435,7 @@ struct Scalar {
   /// Bytes 0 and 2 of each lane, and bytes 1 and 3.
   static I32x16 even_bytes(I32x16 v) { return words_of_bytes(v, 0); }
   static I32x16 odd_bytes(I32x16 v) { return words_of_bytes(v, 1); }
-  /// Stores the low words of sixteen lanes, of each four in the order 0, 2, 1, 3.
+  /// Stores sixteen lanes, which fit 16 bits, of each four in the order 0, 2, 1, 3.
   static void store_i16_pairs(int16_t* p, I32x16 v) {
     for (int i = 0; i < 16; ++i)
       p[i / 4 * 4 + i % 2 * 2 + i / 2 % 2] = static_cast<int16_t>(v.lane[i]);
