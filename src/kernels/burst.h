@@ -40,10 +40,11 @@ template <class S>
 struct Int8Burst {
   static constexpr int kSums = S::kFloatRows;  // what registers hold
   static constexpr int kRun = 8;               // words of a block of 32 weights
+  static constexpr int kMost = 15;             // of four bits
+  static_assert(kRun <= S::template kDotRun<kMost>);
   static constexpr int kProducts = kSums * kRun * 64;
 
   static float run(int64_t n) {
-    constexpr int kMost = 15;
     int8_t bytes[64] = {1, 2, 3, 4};
     forget(bytes);
     const auto weights =

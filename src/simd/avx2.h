@@ -286,8 +286,8 @@ struct Avx2 {
   }
 
   // Integer products. vpmaddubsw multiplies unsigned by signed bytes and adds pairs in 16 bits,
-  // which hold two products of magnitudes up to 128 and 127, and more of smaller weights: running
-  // sums are sixteen times two of those.
+  // which hold two products of magnitudes up to 128 and 127, and more of smaller weights: a running
+  // sum has two such words in each lane.
   template <int Most>
   static constexpr int kDotRun = Most == 0 ? 1 : 32767 / (2 * 127 * Most);
   template <int Most>
@@ -452,7 +452,7 @@ struct Avx2 {
     return _mm256_and_si256(_mm256_cmpeq_epi8(bits, each),
                             _mm256_set1_epi8(static_cast<char>(1 << To)));
   }
-  /// Neighbours of sixteen.
+  /// Adds neighbouring words of 16 bits into 32 bits.
   QUANT_SIMD __m256i add_pairs(__m256i v) { return _mm256_madd_epi16(v, _mm256_set1_epi16(1)); }
   QUANT_SIMD void transpose_8x8(__m256 (&r)[8]) {
     __m256 a[8];

@@ -224,6 +224,18 @@ TEST_F(Usage, OutputThatCannotBeWritten) {
   expect_refusal(with_model({"--ppl", text, "-o", dir.path().string()}), 4, {dir.path().string()});
 }
 
+TEST_F(Usage, StandardOutputThatTakesNoMore) {
+  const int full = ::open("/dev/full", O_WRONLY | O_CLOEXEC);
+  ASSERT_GE(full, 0);
+  // Few bytes fail when they are flushed, many while they are printed.
+  const std::string long_text = write("long.txt", std::string(20'000, 'a'));
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"types"}, {"tokenize", model, long_text}}) {
+    expect_refusal(Command(arguments).out_to(full).run(), 4, {"standard output", "No space left"});
+  }
+  ::close(full);
+}
+
 TEST_F(Usage, AnOldResultSurvivesAFailure) {
   const std::string old = write("result.json", "the old result");
   expect_refusal(with_model({"--ppl", write("empty.txt", ""), "-o", old}), 2, {});

@@ -18,6 +18,7 @@ namespace {
 struct PlainTiles : Scalar {
   static constexpr int kInt8Rows = 4;
   static constexpr int kInt8Columns = 32;
+  static constexpr int kInt8SumColumns = 2;
   static constexpr bool kInt8SumWords = false;
 
   template <int Columns>

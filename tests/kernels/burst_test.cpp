@@ -25,18 +25,26 @@ double rate(Burst burst, int products) {
   return best;
 }
 
-class Bursts : public testing::TestWithParam<Isa> {
- protected:
-  const Kernels& kernels = kernels_for(GetParam());
-  /// No processor that has these instruction sets is faster.
-  static constexpr double kHertz = 6.5e9;
+/// Products a cycle that no processor with the instruction set exceeds.
+struct Most {
+  int floats;
+  int int8;
 };
+Most most_of(Isa isa) {
+  if (isa == Isa::kAmx) return {32, 1024};
+  if (isa == Isa::kAvx512) return {32, 128};
+  return {16, 64};
+}
 
+class Bursts : public testing::TestWithParam<Isa> {};
+
+/// Finds what is left out if that is most of the products: the clock is not known.
 TEST_P(Bursts, DoNotMultiplyFasterThanAProcessorCan) {
-  // Two 512-bit fma a cycle; two 512-bit dot products, or 1,024 products of a matrix unit.
-  EXPECT_LT(rate(kernels.float_burst, kernels.float_burst_products), kHertz * 32);
-  EXPECT_LT(rate(kernels.int8_burst, kernels.int8_burst_products),
-            kHertz * (GetParam() == Isa::kAmx ? 1024 : 128));
+  constexpr double kHertz = 6.5e9;
+  const Kernels& kernels = kernels_for(GetParam());
+  const Most most = most_of(GetParam());
+  EXPECT_LT(rate(kernels.float_burst, kernels.float_burst_products), kHertz * most.floats);
+  EXPECT_LT(rate(kernels.int8_burst, kernels.int8_burst_products), kHertz * most.int8);
 }
 
 INSTANTIATE_TEST_SUITE_P(Isas, Bursts, testing::ValuesIn(available_isas()),

@@ -265,7 +265,8 @@ struct SimdOps {
     put_i32(out, S::odd_bytes(i(in, 0)), 1);
   }
   static void store_i16_pairs(In in, Out out) {
-    S::store_i16_pairs(reinterpret_cast<int16_t*>(out.bytes + 2), i(in, 0));
+    const I code = S::and_i32(i(in, 0), S::set1_i32(0x3fff));
+    S::store_i16_pairs(reinterpret_cast<int16_t*>(out.bytes + 2), code);
   }
   static void dot2(In in, Out out) {
     int16_t x[6];
@@ -333,7 +334,7 @@ struct SimdOps {
       {"dot4_mixed", SimdDomain::kDotProducts, dot4_mixed},
       {"dot4_bits", SimdDomain::kDotProducts, dot4_bits},
       {"even_and_odd_bytes", SimdDomain::kAny, even_and_odd_bytes},
-      {"store_i16_pairs", SimdDomain::kScalable, store_i16_pairs},
+      {"store_i16_pairs", SimdDomain::kAny, store_i16_pairs},
       {"dot2", SimdDomain::kDotProducts, dot2},
       {"lookup_u8", SimdDomain::kIndices, lookup_u8},
   };

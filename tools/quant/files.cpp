@@ -141,6 +141,10 @@ void OutputFile::commit() {
   if (std::rename(state_->written.c_str(), state_->path.c_str()) != 0) fail(state_->path, errno);
 }
 
+void print_now(std::string_view text) {
+  if (!write_all(stdout, text)) fail("standard output", errno);
+}
+
 void write_file(const std::string& path, std::string_view contents) {
   OutputFile file(path);
   file.write(contents);

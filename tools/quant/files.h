@@ -32,6 +32,8 @@ class OutputFile {
   std::unique_ptr<State> state_;
 };
 
+/// To standard output, with all that has been printed before. Throws Error(kIo).
+void print_now(std::string_view text);
 /// The whole file at once. Throws Error(kIo).
 void write_file(const std::string& path, std::string_view contents);
 /// Adds to the end of a file, which need not exist. Throws Error(kIo).

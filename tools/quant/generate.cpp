@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <cstdio>
 
 #include "chat.h"
 #include "commands.h"
@@ -109,11 +108,7 @@ void run_generate(const RunOptions& run, const GenerateOptions& generate) {
   const bool live = !run.json && run.output.empty();
   const Generation result =
       generate_text(session, prompt, sampler, generate.n_predict, [&](const std::string& bytes) {
-        if (!live || bytes.empty()) return;
-        if (std::fwrite(bytes.data(), 1, bytes.size(), stdout) != bytes.size() ||
-            std::fflush(stdout) != 0) {
-          throw Error(ErrorKind::kIo, "standard output: cannot write the text");
-        }
+        if (live && !bytes.empty()) print_now(bytes);
       });
   const double n_decoded = static_cast<double>(result.tokens.size());
   if (run.json) {

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <system_error>
 
 #include "commands.h"
 #include "console.h"
@@ -59,15 +60,19 @@ int main(int argc, char** argv) {
   set_up_console();
   try {
     run(parse_options(argc, argv));
-    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
-      throw quant::Error(quant::ErrorKind::kIo, "standard output: cannot write the result");
-    }
+    print_now("");
     return 0;
   } catch (const quant::Error& error) {
     report_error(error.what());
     return error.exit_code();
   } catch (const std::bad_alloc&) {
     report_error("not enough memory; choose a smaller context (-c), batch (-b) or KV format");
+  } catch (const std::system_error& error) {
+    if (std::ferror(stdout) != 0) {  // fmt::print's, which does not say what it wrote to
+      report_error(fmt::format("standard output: {}", error.code().message()));
+      return static_cast<int>(quant::ErrorKind::kIo);
+    }
+    report_error(error.what());
   } catch (const std::exception& error) {
     report_error(error.what());
   }

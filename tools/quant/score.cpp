@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <functional>
 #include <iostream>
 #include <sstream>
@@ -107,12 +106,6 @@ Json score_record(const Json& line, int number, std::span<ScoreJob> jobs, bool t
 
 std::string one_line(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
-void print_now(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    throw Error(ErrorKind::kIo, "standard output: cannot write the result");
-  }
 }
 
 /// One line of results for each line of jobs, as soon as it is known.

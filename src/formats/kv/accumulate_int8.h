@@ -1,7 +1,7 @@
 // Weighted sums of packed rows in integers: four rows a step.
 #pragma once
 
-#include <float.h>
+#include <string.h>
 
 #include "formats/kv/row_sums.h"
 #include "formats/kv/tile.h"

@@ -2,8 +2,6 @@
 // instruction set multiplies.
 #pragma once
 
-#include <string.h>
-
 #include "formats/kv/row.h"
 
 #define QUANT_KV_STEP static inline __attribute__((always_inline))
@@ -17,8 +15,8 @@ static constexpr int kKvSumRows = static_cast<int>(kKvChunkRows);
 ///   Weights: codes of a query's weights, stored for 64 rows [i, i + 64) at a time;
 ///   Values: four rows in sixteen columns, row r in byte r of a lane;
 ///   add(sums, values, weights, i): rows [i, i + 4); total(sums): rounded once.
-template <class S>
-struct KvRowSumsOfBytes {
+template <class S, bool Words = S::kInt8SumWords>
+struct KvRowSums {
   using F = typename S::F32x16;
   using I = typename S::I32x16;
   struct Weights {
@@ -52,9 +50,9 @@ struct KvRowSumsOfBytes {
   }
 };
 
-/// The same in words of 16 bits, for instruction sets whose products of bytes do not reach 32.
+/// The same in words of 16 bits, for instruction sets that do not add products of bytes up in 32.
 template <class S>
-struct KvRowSumsOfWords {
+struct KvRowSums<S, true> {
   using F = typename S::F32x16;
   using I = typename S::I32x16;
   /// Rows 0, 2, 1, 3 of each four.
@@ -78,13 +76,6 @@ struct KvRowSumsOfWords {
   }
   QUANT_KV_STEP F total(Sums sums) { return S::to_float(sums); }
 };
-
-template <class S, bool Words>
-struct KvRowSumsFor : KvRowSumsOfBytes<S> {};
-template <class S>
-struct KvRowSumsFor<S, true> : KvRowSumsOfWords<S> {};
-template <class S>
-using KvRowSums = KvRowSumsFor<S, S::kInt8SumWords>;
 
 }  // namespace quant
 

@@ -15,7 +15,8 @@ namespace quant {
 static constexpr int kTileColumns = 256;
 
 /// Value k of row r is scale[k / SubBlock][r]·code + minimum[k / SubBlock][r], its int8 code being
-/// byte k % 4 of codes[k / 4][r]. Formats without minimums leave theirs untouched.
+/// byte k % 4 of codes[k / 4][r], or that less the format's kOffset. Formats without minimums leave
+/// theirs untouched.
 template <int SubBlock>
 struct CodeTile {
   alignas(64) int32_t codes[kTileColumns / 4][kPanelRows];
@@ -124,21 +125,21 @@ struct CodePanel {
   }
 
   /// Calls visit(begin, n, tile) for each tile of a panel, unpacked: columns [begin, begin + n).
-  /// HandedOver: codes are as handed over, with the format's offset.
-  template <bool HandedOver, class Visit>
+  /// WithOffset: codes keep the format's kOffset.
+  template <bool WithOffset, class Visit>
   static void for_tiles(const std::byte* panel, int64_t cols, const Visit& visit) {
     Tile tile;
     const uint8_t* packed = reinterpret_cast<const uint8_t*>(panel);
     for (int64_t begin = 0; begin < cols; begin += kTileColumns) {
       const int n = tile_columns(cols, begin);
       prefetch_ahead(packed, Format::tile_bytes(n));
-      unpack<HandedOver>(packed, n, tile);
+      unpack<WithOffset>(packed, n, tile);
       packed += Format::tile_bytes(n);
       visit(begin, n, tile);
     }
   }
 
-  /// Where the sum of a sub-block's products must start if codes are as handed over.
+  /// Where the sum of a sub-block's products must start if codes keep their offset.
   static QUANT_WEIGHT_STEP I sum_start(int32_t x_sum) {
     if constexpr (Format::kOffset > 0) return S::set1_i32(-Format::kOffset * x_sum);
     return S::template dot_start<Format::kMostCode>(x_sum);
@@ -164,7 +165,7 @@ struct CodePanel {
 
  private:
   /// Block b of a tile in memory.
-  template <bool HandedOver>
+  template <bool WithOffset>
   struct TileSink {
     Tile& tile;
     int b;
@@ -176,15 +177,15 @@ struct CodePanel {
       S::store(tile.minimum[b * (Format::kValues / Format::kSubBlock) + k], v);
     }
     QUANT_WEIGHT_STEP void codes(int i, I v) {
-      if constexpr (!HandedOver && Format::kOffset > 0)
+      if constexpr (!WithOffset && Format::kOffset > 0)
         v = S::sub_bytes(v, Words<S>::all_bytes(Format::kOffset));
       S::store_i32(tile.codes[b * (Format::kValues / 4) + i], v);
     }
   };
-  template <bool HandedOver>
+  template <bool WithOffset>
   static void unpack(const uint8_t* packed, int n, Tile& tile) {
     for (int b = 0; b < blocks_of(n); ++b) {
-      TileSink<HandedOver> sink{tile, b};
+      TileSink<WithOffset> sink{tile, b};
       Format::unpack(packed, n, b, sink);
     }
   }
