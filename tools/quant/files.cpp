@@ -143,6 +143,7 @@ void OutputFile::commit() {
 
 void print_now(std::string_view text) {
   if (!write_all(stdout, text)) fail("standard output", errno);
+  if (std::ferror(stdout) != 0) fail("standard output", EIO);  // an earlier write, its reason gone
 }
 
 void write_file(const std::string& path, std::string_view contents) {
