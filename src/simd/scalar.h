@@ -384,10 +384,9 @@ struct Scalar {
     memcpy(v, to, sizeof to);
   }
 
-  // Integer products: lane n of a sum gains Σ_k w[n][k]·x[k] over four k. Most, up to
-  // 127, says that weights lie in [0, Most], for which some instruction sets have a shorter way; 0,
-  // that they are any signed bytes. A running sum, which may have 16 bits, takes kDotRun<Most>
-  // products:
+  // Integer products: lane n of a sum gains Σ_k w[n][k]·x[k] over four k. Most, up to 127, says
+  // that weights lie in [0, Most], for which some instruction sets have a shorter way; 0, that they
+  // are any signed bytes. A running sum, which may have 16 bits, takes kDotRun<Most> products:
   //   total = dot_start(…); running = dot_open(total); running = dot4(running, …) up to kDotRun
   //   times; total = dot_close(total, running).
   template <int Most>
