@@ -9,8 +9,12 @@
 
 namespace quant {
 
-/// Makes memory unknown to the compiler, which would leave out products that it can foresee.
-static inline void forget(const void* memory) { asm volatile("" : : "r"(memory) : "memory"); }
+/// Makes an array unknown to the compiler, which would leave out products that it can foresee. It
+/// names no other memory: sums would leave their registers.
+template <class T>
+static inline void forget(T& memory) {
+  asm volatile("" : "+m"(memory));
+}
 
 template <class S>
 struct FloatBurst {
@@ -24,6 +28,7 @@ struct FloatBurst {
     forget(start);
     forget(step);
     F acc[kSums];
+#pragma GCC unroll 16
     for (int s = 0; s < kSums; ++s) acc[s] = S::load(start[s]);
     const F factor = S::set1(0.999f);
     const F term = S::load(step);
@@ -31,6 +36,7 @@ struct FloatBurst {
 #pragma GCC unroll 16
       for (F& a : acc) a = S::fma(a, factor, term);
     }
+#pragma GCC unroll 16
     for (int i = 1; i < kSums; ++i) acc[0] = S::add(acc[0], acc[i]);
     return S::reduce_add(acc[0]);
   }
@@ -51,6 +57,7 @@ struct Int8Burst {
         S::template dot_weights<kMost>(S::load_i32(reinterpret_cast<const int32_t*>(bytes)));
     int8_t inputs[kRun][kSums][4] = {{{1, 2, 3, 4}}};
     typename S::I32x16 acc[kSums];
+#pragma GCC unroll 16
     for (auto& a : acc) a = S::set1_i32(0);
     for (int64_t i = 0; i < n; ++i) {
       forget(inputs);
@@ -67,6 +74,7 @@ struct Int8Burst {
 #pragma GCC unroll 16
       for (int s = 0; s < kSums; ++s) acc[s] = S::template dot_close<kMost>(acc[s], running[s]);
     }
+#pragma GCC unroll 16
     for (int s = 1; s < kSums; ++s) acc[0] = S::add_i32(acc[0], acc[s]);
     return S::reduce_add(S::to_float(acc[0]));
   }
