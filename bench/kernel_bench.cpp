@@ -104,7 +104,7 @@ void run_kv(benchmark::State& state, const KvKernels& kernels, const KvFormatInf
   const std::size_t row_bytes = format.row_bytes(dim);
   const std::vector<float> values = random_floats(static_cast<std::size_t>(dim));
   std::vector<std::uint8_t> packed(row_bytes);
-  std::vector<std::uint8_t> rows(row_bytes * kPositions);
+  AlignedBuffer<std::uint8_t> rows(row_bytes * kPositions);  // as in a KvStore
   for (int i = 0; i < kPositions; ++i) {
     kernels.encode(values.data(), dim, packed.data());
     kernels.put(packed.data(), dim, i, rows.data());
@@ -126,10 +126,10 @@ void run_kv(benchmark::State& state, const KvKernels& kernels, const KvFormatInf
     if (step == KvStep::kScore) {
       kernels.score(rows.data(), kPositions, dim, heads.data(), queries, weights.data(), kStride);
     } else if (step == KvStep::kScoreInt8) {
-      kernels.score_int8(rows.data(), kPositions, dim, int8, queries, weights.data(), kStride);
+      kernels.score_int8(rows.data(), kPositions, dim, int8, queries, weights.data(), kStride, {});
     } else if (step == KvStep::kAccumulateInt8) {
       kernels.accumulate_int8(rows.data(), kPositions, dim, weights.data(), kStride, queries,
-                              heads.data());
+                              heads.data(), {});
     } else {
       kernels.accumulate(rows.data(), kPositions, dim, weights.data(), kStride, queries,
                          heads.data());
@@ -151,7 +151,7 @@ void run_softmax(benchmark::State& state, const Kernels& table, float spread) {
   float sum[kQueries];
   for (auto _ : state) {
     std::ranges::copy(scores, weights.begin());
-    table.softmax_part(weights.data(), kPositions, kQueries, kPositions, maximum, sum);
+    table.softmax_part(weights.data(), kPositions, kQueries, kPositions, maximum, sum, {});
     benchmark::ClobberMemory();
   }
   state.SetItemsProcessed(state.iterations() * kQueries * kPositions);

@@ -55,7 +55,7 @@ Attention::Attention(const ModelConfig& config, const Kernels& kernels, MathMode
       softcap_(config.attention_softcap),
       block_tokens_(std::clamp(kBlockRows / group_, 1, max_batch)),
       split_queries_(n_heads_, key_dim_),
-      split_undone_(std::make_unique<std::atomic<int>[]>(to_size(n_kv_heads_))) {
+      split_undone_(std::make_unique<Undone[]>(to_size(n_kv_heads_))) {
   for (int thread = 0; thread < threads; ++thread) workspaces_.emplace_back(*this);
 }
 
@@ -143,14 +143,15 @@ void Attention::attend_split(const Layer& layer) noexcept {
   };
   for (int head = 0; head < n_kv_heads_; ++head) {
     prepare(task_of(head, workspaces_[0]));
-    split_undone_[to_size(head)].store(static_cast<int>(n_chunks), std::memory_order_relaxed);
+    split_undone_[to_size(head)].chunks.store(static_cast<int>(n_chunks),
+                                              std::memory_order_relaxed);
   }
   parallel_for(threads_, n_kv_heads_ * n_chunks, [&](std::int64_t index, int thread) {
     const std::int64_t head = index / n_chunks;
     const Task task = task_of(static_cast<int>(head), workspaces_[to_size(thread)]);
     set_views(task);
     attend_chunk(task, chunks.begin + index % n_chunks, part_at(index));
-    if (split_undone_[to_size(head)].fetch_sub(1, std::memory_order_acq_rel) > 1) return;
+    if (split_undone_[to_size(head)].chunks.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
     const Part merged = part_in(task.work.merged.data(), group_);
     clear(merged, group_);
     for (std::int64_t chunk = 0; chunk < n_chunks; ++chunk) {

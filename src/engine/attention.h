@@ -104,6 +104,11 @@ class Attention {
     Workspace& work;
   };
 
+  /// A head's chunks without a part yet, on a cache line of its own: threads count down at once.
+  struct alignas(64) Undone {
+    std::atomic<int> chunks;
+  };
+
   /// The maximum of a part that sees nothing.
   static constexpr float kMasked = -std::numeric_limits<float>::infinity();
 
@@ -119,9 +124,10 @@ class Attention {
   // attention_chunk.cpp:
   void attend_chunk(const Task& task, std::int64_t chunk, const Part& part) const noexcept;
   void fetch_window(const Task& task, std::int64_t chunk) const noexcept;
-  void score_chunk(const Task& task, PositionRange chunk) const noexcept;
+  Fetch score_chunk(const Task& task, PositionRange chunk) const noexcept;
   void score_exact(const Task& task, PositionRange chunk) const noexcept;
-  void softmax_chunk(const Task& task, PositionRange chunk, const Part& part) const noexcept;
+  void softmax_chunk(const Task& task, PositionRange chunk, const Part& part,
+                     const Fetch& fetch) const noexcept;
   void accumulate_chunk(const Task& task, PositionRange chunk, const Part& part) const noexcept;
   void accumulate_exact(const Task& task, PositionRange chunk, const Part& part) const noexcept;
   bool has_exact_values(const Task& task, PositionRange chunk) const noexcept;
@@ -145,9 +151,9 @@ class Attention {
   int block_tokens_;
   std::vector<Workspace> workspaces_;  // [threads]
   // For a single token, whose chunks are shared out:
-  Queries split_queries_;                             // [n_heads]
-  AlignedBuffer<float> split_parts_;                  // [n_kv_heads][chunks], grown on demand
-  std::unique_ptr<std::atomic<int>[]> split_undone_;  // [n_kv_heads], chunks without a part yet
+  Queries split_queries_;                   // [n_heads]
+  AlignedBuffer<float> split_parts_;        // [n_kv_heads][chunks], grown on demand
+  std::unique_ptr<Undone[]> split_undone_;  // [n_kv_heads]
 };
 
 }  // namespace quant

@@ -21,6 +21,11 @@ PositionRange union_of(const std::vector<QueryView>& views, int count, PositionR
   return all;
 }
 
+/// What lies as far behind n rows as the next chunk does.
+Fetch rows_after(const KvStore& store, const std::uint8_t* rows, int n) {
+  return {rows + to_size(Attention::kChunk) * store.row_bytes(), to_size(n) * store.row_bytes()};
+}
+
 void clear_weights(PositionRange range, PositionRange chunk, float* weights) {
   if (!range.empty())
     std::fill_n(weights + (range.begin - chunk.begin), range.end - range.begin, 0.0f);
@@ -44,8 +49,8 @@ void Attention::attend_chunk(const Task& task, std::int64_t chunk,
                              const Part& part) const noexcept {
   const PositionRange positions = positions_of(chunk);
   if (task.block.count == 1) fetch_window(task, chunk);
-  score_chunk(task, positions);
-  softmax_chunk(task, positions, part);
+  const Fetch left = score_chunk(task, positions);
+  softmax_chunk(task, positions, part, left);
   accumulate_chunk(task, positions, part);
 }
 
@@ -62,23 +67,30 @@ void Attention::fetch_window(const Task& task, std::int64_t chunk) const noexcep
   fetch(task.layer.values, task.work.value_views[0]);
 }
 
-/// Fills work.scores with the scores of all that is visible.
-void Attention::score_chunk(const Task& task, PositionRange chunk) const noexcept {
+/// Fills work.scores with the scores of all that is visible. Attention computes for about as long
+/// as memory takes, but pages and the turns that keys and values take stop the processor's own
+/// prefetcher, so each chunk asks for the next. Gives what the softmax is to ask for: a single
+/// token's scores are done before memory is.
+Fetch Attention::score_chunk(const Task& task, PositionRange chunk) const noexcept {
   const auto& [layer, block, queries, first_row, work] = task;
   const int rows = block.count * group_;
   const float* packed_queries = queries.packed.data() + first_row * key_dim_;
   const KvInt8Queries int8 = queries.int8(first_row, key_dim_);
+  Fetch left;
   layer.keys.for_packed(
       block.kv_head, union_of(work.key_views, block.count, chunk, &QueryView::packed),
       [&](std::int64_t p, int n, const std::uint8_t* packed) {
         float* scores = work.scores.data() + (p - chunk.begin);
         if (layer.int8_scores) {
-          layer.key_kernels.score_int8(packed, n, key_dim_, int8, rows, scores, kStride);
+          Fetch next = rows_after(layer.keys, packed, n);
+          if (block.count == 1) left = next.split(next.bytes / 2);
+          layer.key_kernels.score_int8(packed, n, key_dim_, int8, rows, scores, kStride, next);
         } else {
           layer.key_kernels.score(packed, n, key_dim_, packed_queries, rows, scores, kStride);
         }
       });
   if (layer.exact_keys) score_exact(task, chunk);
+  return left;
 }
 
 /// Scores of exact rows. A single token's go right to work.scores; those of several are computed
@@ -111,8 +123,8 @@ void Attention::score_exact(const Task& task, PositionRange chunk) const noexcep
 }
 
 /// Turns scores into weights relative to the chunk's own maximum, 0 where a query sees nothing.
-void Attention::softmax_chunk(const Task& task, PositionRange chunk,
-                              const Part& part) const noexcept {
+void Attention::softmax_chunk(const Task& task, PositionRange chunk, const Part& part,
+                              const Fetch& fetch) const noexcept {
   for (int token = 0; token < task.block.count; ++token) {
     const int row = token * group_;
     float* const lists = task.work.scores.data() + to_size(row) * kStride;
@@ -137,7 +149,7 @@ void Attention::softmax_chunk(const Task& task, PositionRange chunk,
       std::fill(scores + last, scores + kChunk, 0.0f);
     }
     kernels_.softmax_part(lists + first, kStride, group_, last - first, part.maximum + row,
-                          part.sum + row);
+                          part.sum + row, fetch);
   }
 }
 
@@ -162,7 +174,8 @@ void Attention::accumulate_chunk(const Task& task, PositionRange chunk,
         const KvKernels& kernels = layer.value_kernels;
         float* weights = work.scores.data() + (p - chunk.begin);
         if (layer.int8_values) {
-          kernels.accumulate_int8(packed, n, value_dim_, weights, kStride, rows, part.packed);
+          kernels.accumulate_int8(packed, n, value_dim_, weights, kStride, rows, part.packed,
+                                  rows_after(layer.values, packed, n));
         } else {
           kernels.accumulate(packed, n, value_dim_, weights, kStride, rows, part.packed);
         }

@@ -131,7 +131,7 @@ void OutputHead::reduce_tile(std::int64_t tile, int n_rows, const float* logits,
         std::fill(weights + n_rows, weights + padded, -std::numeric_limits<float>::infinity());
         float maximum = 0.0f;
         float sum = 0.0f;
-        kernels_.softmax_part(weights, to_size(padded), 1, padded, &maximum, &sum);
+        kernels_.softmax_part(weights, to_size(padded), 1, padded, &maximum, &sum, {});
       }
       differences_[at] = s == 0 ? 0.0 : kernels_.weighted_difference(weights, base, own, n_rows);
     }

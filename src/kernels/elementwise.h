@@ -14,28 +14,30 @@ template <class S>
 struct Elementwise {
   using F = typename S::F32x16;
 
-  /// exp(x), within 2 ulp for x in [-87, 88]; smaller x give the smallest normal number, larger
-  /// ones the largest power used here, NaN gives NaN. Cody-Waite reduction and a degree-6
-  /// polynomial.
+  /// exp(x) for x up to 88, within 2 ulp from -87 on; smaller x give about 1e-38, NaN gives NaN.
+  /// Cody-Waite reduction to |r| <= ln(2) / 2 and 1 + r + r²·p(r) with p of degree 4, the least
+  /// error of which is 3e-9.
   static F exp(F x) {
-    x = S::max(S::set1(-87.0f), S::min(S::set1(88.0f), x));  // in this order NaN passes
-    const auto n = S::to_int(S::mul(x, S::set1(1.44269504088896341f)));
-    const F n_float = S::to_float(n);
-    F r = S::fma(n_float, S::set1(-0.693359375f), x);
-    r = S::fma(n_float, S::set1(2.12194440e-4f), r);
-    F p = S::set1(1.9875691500e-4f);
-    p = S::fma(p, r, S::set1(1.3981999507e-3f));
-    p = S::fma(p, r, S::set1(8.3334519073e-3f));
-    p = S::fma(p, r, S::set1(4.1665795894e-2f));
-    p = S::fma(p, r, S::set1(1.6666665459e-1f));
-    p = S::fma(p, r, S::set1(5.0000001201e-1f));
+    x = S::max(S::set1(-87.0f), x);  // in this order NaN passes
+    // The sum has no bits left for a fraction, and so rounds.
+    const F integers = S::set1(0x1.8p23f);
+    const F t = S::fma(x, S::set1(1.44269504088896341f), integers);
+    const F n = S::sub(t, integers);
+    F r = S::fma(n, S::set1(-0.693359375f), x);
+    r = S::fma(n, S::set1(2.12194440e-4f), r);
+    F p = S::set1(1.3814539e-3f);
+    p = S::fma(p, r, S::set1(8.3687454e-3f));
+    p = S::fma(p, r, S::set1(4.1668389e-2f));
+    p = S::fma(p, r, S::set1(1.66665211e-1f));
+    p = S::fma(p, r, S::set1(4.9999994e-1f));
     p = S::fma(p, S::mul(r, r), S::add(r, S::set1(1.0f)));
-    return S::scale_by_power_of_two(p, n);
+    return S::scale_by_power_of_two(p, t);
   }
 
   static F sigmoid(F x) {
     const F one = S::set1(1.0f);
-    return S::div(one, S::add(one, exp(S::sub(S::zero(), x))));
+    const F most = S::set1(88.0f);
+    return S::div(one, S::add(one, exp(S::min(most, S::sub(S::zero(), x)))));
   }
 
   /// tanh by the sigmoid, and by its odd Taylor series where that would cancel.
@@ -98,14 +100,19 @@ struct Elementwise {
     }
   }
 
-  static void softmax_part(float* x, size_t stride, int rows, int n, float* maximum, float* sum) {
+  static void softmax_part(float* x, size_t stride, int rows, int n, float* maximum, float* sum,
+                           const Fetch& fetch) {
     constexpr int R = S::kSoftmaxRows;
+    // One a vector; finding the maxima takes a few of them.
+    FetchSteps ahead(fetch, static_cast<size_t>((rows + R - 1) / R * (n / 16) + n / 64));
     int row = 0;
     for (; row + R <= rows; row += R) {
-      softmax_rows<R>(x + static_cast<size_t>(row) * stride, stride, n, maximum + row, sum + row);
+      softmax_rows<R>(x + static_cast<size_t>(row) * stride, stride, n, maximum + row, sum + row,
+                      ahead);
     }
     for (; row < rows; ++row) {
-      softmax_rows<1>(x + static_cast<size_t>(row) * stride, stride, n, maximum + row, sum + row);
+      softmax_rows<1>(x + static_cast<size_t>(row) * stride, stride, n, maximum + row, sum + row,
+                      ahead);
     }
   }
 
@@ -163,11 +170,13 @@ struct Elementwise {
  private:
   /// R lists side by side: each alone waits for its reductions.
   template <int R>
-  static void softmax_rows(float* x, size_t stride, int n, float* maximum, float* sum) {
+  static void softmax_rows(float* x, size_t stride, int n, float* maximum, float* sum,
+                           FetchSteps& ahead) {
     F top[R];
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) top[r] = S::load(x + r * stride);
     for (int i = 16; i < n; i += 16) {
+      ahead.lines(1);
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) top[r] = S::max(S::load(x + r * stride + i), top[r]);
     }
@@ -181,6 +190,7 @@ struct Elementwise {
     }
     const F lowest = S::set1(-FLT_MAX);
     for (int i = 0; i < n; i += 16) {
+      ahead.step();
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
         const F v = S::load(x + r * stride + i);

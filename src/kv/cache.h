@@ -44,6 +44,8 @@ class KvStore {
 
   const KvSide& side() const noexcept { return side_; }
   int head_dim() const noexcept { return head_dim_; }
+  /// Bytes of a packed row.
+  std::size_t row_bytes() const noexcept { return row_bytes_; }
   /// Makes room for positions [0, positions) in steps; keeps all rows.
   void reserve(std::int64_t positions);
   /// Encodes the row [head_dim] of a head at a position. False if the format refuses it.

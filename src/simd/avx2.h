@@ -28,6 +28,8 @@ struct Avx2 {
   static constexpr int kBlockColumns = 2;
   static constexpr int kInt8BlockRows = 4;
   static constexpr int kInt8BlockColumns = 1;
+  static constexpr int kInt8FewRows = 4;
+  static constexpr int kInt8FewColumns = 1;
   static constexpr int kInt8SumRows = 3;
   static constexpr int kInt8SumColumns = 2;
   static constexpr bool kInt8SumWords = true;
@@ -163,8 +165,8 @@ struct Avx2 {
   QUANT_SIMD I32x16 to_int(F32x16 v) {
     return {_mm256_cvtps_epi32(v.low), _mm256_cvtps_epi32(v.high)};
   }
-  QUANT_SIMD F32x16 scale_by_power_of_two(F32x16 v, I32x16 n) {
-    return {add_exponent(v.low, n.low), add_exponent(v.high, n.high)};
+  QUANT_SIMD F32x16 scale_by_power_of_two(F32x16 v, F32x16 t) {
+    return {add_exponent(v.low, t.low), add_exponent(v.high, t.high)};
   }
   QUANT_SIMD I32x16 count_greater(I32x16 n, F32x16 a, F32x16 b) {
     // A true comparison is -1.
@@ -296,6 +298,10 @@ struct Avx2 {
     return {v, {_mm256_abs_epi8(v.low), _mm256_abs_epi8(v.high)}};
   }
   template <int Most>
+  QUANT_SIMD DotWeights lookup_weights(U8x16 table, I32x16 index) {
+    return dot_weights<Most>(lookup_bytes(table, index));
+  }
+  template <int Most>
   QUANT_SIMD I32x16 dot_start(int32_t) {
     return {_mm256_setzero_si256(), _mm256_setzero_si256()};
   }
@@ -388,8 +394,9 @@ struct Avx2 {
     const __m256i bias = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
     return _mm256_srli_epi32(_mm256_add_epi32(bits, bias), 16);
   }
-  QUANT_SIMD __m256 add_exponent(__m256 v, __m256i n) {
-    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(v), _mm256_slli_epi32(n, 23)));
+  QUANT_SIMD __m256 add_exponent(__m256 v, __m256 t) {
+    const __m256i exponent = _mm256_slli_epi32(_mm256_castps_si256(t), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(v), exponent));
   }
   QUANT_SIMD __m256 lookup_8(F32x16 entries, __m256i index) {
     // Bit 3 of the index, moved to the sign, chooses between the halves of the table.

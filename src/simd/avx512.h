@@ -21,6 +21,8 @@ struct Avx512 {
   static constexpr int kBlockColumns = 4;
   static constexpr int kInt8BlockRows = 6;
   static constexpr int kInt8BlockColumns = 2;
+  static constexpr int kInt8FewRows = 4;
+  static constexpr int kInt8FewColumns = 4;
   static constexpr int kInt8SumRows = 3;
   static constexpr int kInt8SumColumns = 2;
   static constexpr bool kInt8SumWords = false;
@@ -130,8 +132,9 @@ struct Avx512 {
   QUANT_SIMD I32x16 to_int(F32x16 v) {
     return _mm512_cvt_roundps_epi32(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   }
-  QUANT_SIMD F32x16 scale_by_power_of_two(F32x16 v, I32x16 n) {
-    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(v), _mm512_slli_epi32(n, 23)));
+  QUANT_SIMD F32x16 scale_by_power_of_two(F32x16 v, F32x16 t) {
+    const __m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(t), 23);
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(v), exponent));
   }
   QUANT_SIMD I32x16 count_greater(I32x16 n, F32x16 a, F32x16 b) {
     return _mm512_mask_add_epi32(n, _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), n, _mm512_set1_epi32(1));
@@ -246,6 +249,10 @@ struct Avx512 {
   template <int Most>
   QUANT_SIMD DotWeights dot_weights(I32x16 v) {
     return Most == 0 ? _mm512_xor_si512(v, _mm512_set1_epi8(-128)) : v;
+  }
+  template <int Most>
+  QUANT_SIMD DotWeights lookup_weights(U8x16 table, I32x16 index) {
+    return _mm512_shuffle_epi8(dot_weights<Most>(_mm512_broadcast_i32x4(table)), index);
   }
   template <int Most>
   QUANT_SIMD I32x16 dot_start(int32_t x_sum) {

@@ -26,6 +26,10 @@ struct AvxVnni : Avx2 {
     return {_mm256_xor_si256(v.low, top), _mm256_xor_si256(v.high, top)};
   }
   template <int Most>
+  QUANT_SIMD DotWeights lookup_weights(U8x16 table, I32x16 index) {
+    return lookup_bytes(Most > 0 ? table : _mm_xor_si128(table, _mm_set1_epi8(-128)), index);
+  }
+  template <int Most>
   QUANT_SIMD I32x16 dot_start(int32_t x_sum) {
     const __m256i start = _mm256_set1_epi32(Most == 0 ? -128 * x_sum : 0);
     return {start, start};

@@ -27,6 +27,8 @@ struct Neon {
   static constexpr int kBlockColumns = 2;
   static constexpr int kInt8BlockRows = 4;
   static constexpr int kInt8BlockColumns = 1;
+  static constexpr int kInt8FewRows = 4;
+  static constexpr int kInt8FewColumns = 1;
   static constexpr int kInt8SumRows = 1;
   static constexpr int kInt8SumColumns = 2;
   static constexpr bool kInt8SumWords = false;
@@ -199,10 +201,10 @@ struct Neon {
     for (int i = 0; i < 4; ++i) r.part[i] = vcvtnq_s32_f32(v.part[i]);
     return r;
   }
-  QUANT_SIMD F32x16 scale_by_power_of_two(F32x16 v, I32x16 n) {
+  QUANT_SIMD F32x16 scale_by_power_of_two(F32x16 v, F32x16 t) {
     for (int i = 0; i < 4; ++i) {
-      v.part[i] = vreinterpretq_f32_s32(
-          vaddq_s32(vreinterpretq_s32_f32(v.part[i]), vshlq_n_s32(n.part[i], 23)));
+      const int32x4_t exponent = vshlq_n_s32(vreinterpretq_s32_f32(t.part[i]), 23);
+      v.part[i] = vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(v.part[i]), exponent));
     }
     return v;
   }
@@ -364,6 +366,10 @@ struct Neon {
     DotWeights r;
     for (int i = 0; i < 4; ++i) r.part[i] = vreinterpretq_s8_s32(v.part[i]);
     return r;
+  }
+  template <int Most>
+  QUANT_SIMD DotWeights lookup_weights(U8x16 table, I32x16 index) {
+    return dot_weights<Most>(lookup_bytes(table, index));
   }
   template <int Most>
   QUANT_SIMD I32x16 dot_start(int32_t) {

@@ -43,6 +43,9 @@ struct Scalar {
   static constexpr int kBlockColumns = 1;
   static constexpr int kInt8BlockRows = 1;
   static constexpr int kInt8BlockColumns = 1;
+  /// The same where rows of x are so few that more columns keep the multipliers busy.
+  static constexpr int kInt8FewRows = 1;
+  static constexpr int kInt8FewColumns = 1;
   /// Rows of weights, each of two bytes, and columns (of sixteen) that a sum of rows works on at
   /// once.
   static constexpr int kInt8SumRows = 1;
@@ -216,12 +219,14 @@ struct Scalar {
     }
     return r;
   }
-  /// v·2^n for normal v and normal results.
-  static F32x16 scale_by_power_of_two(F32x16 v, I32x16 n) {
+  /// v·2^n for t = 1.5·2^23 + n, whose lowest bits are n, and normal v and results.
+  static F32x16 scale_by_power_of_two(F32x16 v, F32x16 t) {
     for (int i = 0; i < 16; ++i) {
       uint32_t bits;
+      uint32_t n;
       memcpy(&bits, &v.lane[i], sizeof bits);
-      bits += static_cast<uint32_t>(n.lane[i]) << 23;
+      memcpy(&n, &t.lane[i], sizeof n);
+      bits += n << 23;
       memcpy(&v.lane[i], &bits, sizeof bits);
     }
     return v;
@@ -396,6 +401,11 @@ struct Scalar {
     DotWeights r;
     memcpy(r.byte, v.lane, sizeof r.byte);
     return r;
+  }
+  /// dot_weights of lookup_bytes(table, index): what is done to weights can be done to the table.
+  template <int Most>
+  static DotWeights lookup_weights(U8x16 table, I32x16 index) {
+    return dot_weights<Most>(lookup_bytes(table, index));
   }
   /// Where a total must start, given the sum of all its x: instructions that want unsigned weights
   /// add 128 to them, and this takes 128·x_sum away again.

@@ -60,7 +60,7 @@ std::vector<float> int8_scores_of(const KvKernels& kernels, const PackedRows& ro
   Int8Queries rounded(kernels, queries, rows.d);
   const std::size_t stride = size(n) + kGap;
   Guarded<float> scores(size(rounded.n) * stride);
-  kernels.score_int8(rows.data(), n, rows.d, rounded.view(), rounded.n, scores.data(), stride);
+  kernels.score_int8(rows.data(), n, rows.d, rounded.view(), rounded.n, scores.data(), stride, {});
   EXPECT_TRUE(scores.intact()) << "d " << rows.d << ", n " << n;
   return scores.values();
 }
@@ -84,7 +84,7 @@ std::vector<float> int8_sums_of(const KvKernels& kernels, const PackedRows& rows
   Guarded<float> acc(start.size());
   std::copy(start.begin(), start.end(), acc.data());
   kernels.accumulate_int8(rows.data(), n, rows.d, weights.data(), stride,
-                          static_cast<int>(start.size()) / rows.d, acc.data());
+                          static_cast<int>(start.size()) / rows.d, acc.data(), {});
   EXPECT_TRUE(acc.intact()) << "d " << rows.d << ", n " << n;
   return acc.values();
 }
@@ -313,7 +313,7 @@ TEST_P(KvInt8Conformance, Int8SumsDoNotDependOnWhatElseIsComputed) {
       const std::vector<float> expected(all.begin() + h * d, all.begin() + (h + 1) * d);
       // From the third panel on, and no further than the last row that counts.
       c.kernels().accumulate_int8(rows.data() + 64 * c.row_bytes(d), 86 + h, d,
-                                  weights.data() + h * kRows + 64, kRows, 1, alone.data());
+                                  weights.data() + h * kRows + 64, kRows, 1, alone.data(), {});
       ASSERT_TRUE(same_bits(alone, expected)) << "d " << d << ", query " << h;
     }
   }

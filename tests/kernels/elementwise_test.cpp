@@ -115,7 +115,7 @@ TEST_P(Elementwise, SoftmaxPart) {
     const std::vector<float> scores = x;
     float maximum = 0.0f;
     float sum = 0.0f;
-    kernels.softmax_part(x.data(), x.size(), 1, n, &maximum, &sum);
+    kernels.softmax_part(x.data(), x.size(), 1, n, &maximum, &sum, {});
     EXPECT_EQ(maximum, std::ranges::max(scores));
     double total = 0.0;
     for (std::size_t i = 0; i < x.size(); ++i) {
@@ -135,12 +135,12 @@ TEST_P(Elementwise, SoftmaxOfSeveralListsIsThatOfEach) {
     std::vector<float> each = x;
     std::vector<float> maximum(static_cast<std::size_t>(rows));
     std::vector<float> sum(maximum.size());
-    kernels.softmax_part(x.data(), kStride, rows, kEntries, maximum.data(), sum.data());
+    kernels.softmax_part(x.data(), kStride, rows, kEntries, maximum.data(), sum.data(), {});
     for (std::size_t row = 0; row < maximum.size(); ++row) {
       float own_maximum = 0.0f;
       float own_sum = 0.0f;
       kernels.softmax_part(each.data() + row * kStride, kStride, 1, kEntries, &own_maximum,
-                           &own_sum);
+                           &own_sum, {});
       EXPECT_EQ(maximum[row], own_maximum);
       EXPECT_EQ(sum[row], own_sum);
     }
@@ -154,7 +154,7 @@ TEST_P(Elementwise, SoftmaxOfMaskedEntriesIsExactlyZero) {
   x[20] = -201.0f;
   float maximum = 0.0f;
   float sum = 0.0f;
-  kernels.softmax_part(x.data(), x.size(), 1, 32, &maximum, &sum);
+  kernels.softmax_part(x.data(), x.size(), 1, 32, &maximum, &sum, {});
   EXPECT_EQ(maximum, -200.0f);
   EXPECT_NEAR(sum, 1.0 + std::exp(-1.0), 1e-6);
   for (std::size_t i = 0; i < x.size(); ++i) {

@@ -137,7 +137,7 @@ struct SimdOps {
   }
   static void to_float(In in, Out out) { put_bits(out, S::to_float(i(in, 0))); }
   static void to_int(In in, Out out) { put_i32(out, S::to_int(f(in, 0))); }
-  static void scale(In in, Out out) { put_bits(out, S::scale_by_power_of_two(f(in, 0), i(in, 0))); }
+  static void scale(In in, Out out) { put_bits(out, S::scale_by_power_of_two(f(in, 0), f(in, 1))); }
   static void count_greater(In in, Out out) {
     put_i32(out, S::count_greater(i(in, 0), f(in, 0), f(in, 1)));
   }
@@ -240,6 +240,13 @@ struct SimdOps {
     return total;
   }
   static void dot4(In in, Out out) { put_i32(out, dot_products<0>(in)); }
+  static void lookup_weights(In in, Out out) {
+    const I index = S::template byte_bits<0, 4, 0>(i(in, 0));
+    const I start = S::template dot_start<0>(in.x[0] + in.x[1] + in.x[2] + in.x[3]);
+    const I sums = S::template dot4<0>(S::template dot_open<0>(start),
+                                       S::template lookup_weights<0>(u(in, 1), index), in.x);
+    put_i32(out, S::template dot_close<0>(start, sums));
+  }
   /// Weights in [0, 2^n), n from 1.
   static void dot4_bits(In in, Out out) {
     put_i32(out, dot_products<1>(in), 0);
@@ -331,6 +338,7 @@ struct SimdOps {
       {"signed_byte", SimdDomain::kAny, signed_byte},
       {"half_of", SimdDomain::kAny, half_of},
       {"dot4", SimdDomain::kDotProducts, dot4},
+      {"lookup_weights", SimdDomain::kDotProducts, lookup_weights},
       {"dot4_mixed", SimdDomain::kDotProducts, dot4_mixed},
       {"dot4_bits", SimdDomain::kDotProducts, dot4_bits},
       {"even_and_odd_bytes", SimdDomain::kAny, even_and_odd_bytes},

@@ -5,6 +5,7 @@
 
 #include "formats/kv/row_sums.h"
 #include "formats/kv/tile.h"
+#include "simd/fetch.h"
 #include "simd/tiles.h"
 
 namespace quant {
@@ -24,13 +25,13 @@ struct KvAccumulateInt8 {
   static constexpr float kTop = 128.0f * 127.0f + 127.0f;
 
   static void run(const uint8_t* panels, int n, int d, const float* weights, size_t weights_stride,
-                  int n_queries, float* acc) {
+                  int n_queries, float* acc, const Fetch& fetch) {
+    // One for sixteen rows of 32 columns; rounding the weights takes a few of them.
+    const int steps = (n + 15) / 16 * ((d + 31) / 32) + (n + 31) / 32;
+    FetchSteps ahead(fetch, static_cast<size_t>(steps));
     for (int i = 0; i < n; i += kRows) {
       const int count = n - i < kRows ? n - i : kRows;
       const uint8_t* rows = panels + static_cast<size_t>(i) * Format::row_bytes(d);
-      const int steps = (count + 15) / 16 * ((d + 31) / 32);
-      KvPrefetch ahead(rows, static_cast<size_t>(count), Format::row_bytes(d),
-                       static_cast<size_t>(steps));
       for (int h = 0; h < n_queries; h += kQueries) {
         const Sums sums{.panels = rows,
                         .n = count,
@@ -55,7 +56,7 @@ struct KvAccumulateInt8 {
     size_t weights_stride;
     int n_queries;
     float* acc;  // [n_queries][d]
-    KvPrefetch& ahead;
+    FetchSteps& ahead;
   };
   /// Weights times a block's scales as codes, and how they add up.
   struct Codes {
@@ -116,6 +117,7 @@ struct KvAccumulateInt8 {
     }
     alignas(64) float last[R][16] = {};
     for (int i = 0; i < sums.n; i += 16) {
+      sums.ahead.lines(1);
       const F scale = S::load(headers.scale + i);
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
@@ -147,6 +149,7 @@ struct KvAccumulateInt8 {
       for (int r = 0; r < R; ++r) S::store(scaled[r] + i, S::zero());
     }
     for (int i = 0; i < sums.n; i += 64) {
+      sums.ahead.lines(4);
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
         I code[4];

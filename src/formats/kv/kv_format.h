@@ -12,6 +12,7 @@
 // and, where the codes are integers,
 //   kBits, kHeader, block(d): what kv/panel.h asks for;
 //   int8, zero, value: what kv/tile.h asks for;
+//   weights(codes): int8(codes) as S::dot4 takes them;
 //   kInt8Most: int8 gives [0, kInt8Most], or [-127, 127] where that is 0;
 //   kInt8Unit: what an int8 code of 1 stands for under a scale of 1.
 // kv/kernels.h derives the functions below from those. A row is one position of one KV head; d is
@@ -23,6 +24,8 @@
 
 #include <cstddef>
 #include <cstdint>
+
+#include "simd/fetch.h"
 
 namespace quant {
 
@@ -57,9 +60,10 @@ struct KvKernels {
   /// Rounds a query [d] to int8 in the basis of the codes: entry `row` of the queries. Null, like
   /// all *_int8, where codes are no integers.
   void (*prepare_query_int8)(const float* query, int d, int row, const KvInt8Queries& out);
-  /// Like score, with sums that are exact integers within a block.
+  /// Like score, with sums that are exact integers within a block. Fetches meanwhile, like
+  /// accumulate_int8.
   void (*score_int8)(const std::uint8_t* panels, int n, int d, const KvInt8Queries& queries,
-                     int n_queries, float* scores, std::size_t scores_stride);
+                     int n_queries, float* scores, std::size_t scores_stride, const Fetch& fetch);
   /// acc[h·d + j] += Σ_i weights[h·weights_stride + i]·decode(row i)[j], in the codes' basis, i
   /// ascending with one fma a step. Multiplies the weights by the rows' gains in place.
   void (*accumulate)(const std::uint8_t* panels, int n, int d, float* weights,
@@ -69,7 +73,8 @@ struct KvKernels {
   /// 256 rows are exact, so they do not depend on what else is computed, as long as rows of weight
   /// 0 are all that is left out. Leaves the weights as they are.
   void (*accumulate_int8)(const std::uint8_t* panels, int n, int d, const float* weights,
-                          std::size_t weights_stride, int n_queries, float* acc);
+                          std::size_t weights_stride, int n_queries, float* acc,
+                          const Fetch& fetch);
   /// Takes an accumulated value [d] back from the basis of the codes, in place.
   void (*finish_value)(float* acc, int d);
 };

@@ -36,6 +36,9 @@ struct KvQ8_0 {
   static constexpr int kInt8Most = 0;
   static constexpr float kInt8Unit = 1.0f;
   static typename S::I32x16 int8(typename S::I32x16 codes) { return codes; }
+  static typename S::DotWeights weights(typename S::I32x16 codes) {
+    return S::template dot_weights<kInt8Most>(codes);
+  }
   static F value(typename S::I32x16 code, F scale, F) { return S::mul(S::to_float(code), scale); }
 
   /// One block of n values.

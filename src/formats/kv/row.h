@@ -36,26 +36,6 @@ static inline void prefetch_ahead_of(const uint8_t* rows, size_t n, size_t row_b
   for (size_t at = 0; at < n * row_bytes; at += 64) __builtin_prefetch(ahead + at, 0, 3);
 }
 
-/// The same in small steps, where rows are read faster than memory brings them and worked on later.
-class KvPrefetch {
- public:
-  /// `steps` of them reach as far as n rows do.
-  KvPrefetch(const uint8_t* rows, size_t n, size_t row_bytes, size_t steps)
-      : at_(rows + kKvChunkRows * row_bytes),
-        end_(at_ + n * row_bytes),
-        step_((n * row_bytes / steps + 127) & ~size_t{63}) {}
-  inline __attribute__((always_inline)) void step() {
-    if (at_ >= end_) return;
-    for (size_t i = 0; i < step_; i += 64) __builtin_prefetch(at_ + i, 0, 3);
-    at_ += step_;
-  }
-
- private:
-  const uint8_t* at_;
-  const uint8_t* end_;
-  size_t step_;
-};
-
 /// Divides n queries evenly into blocks of at most `most`, what registers hold: visit(first,
 /// count).
 template <class Visit>

@@ -3,6 +3,7 @@
 
 #include "formats/kv/kv_format.h"
 #include "formats/kv/tile.h"
+#include "simd/fetch.h"
 
 #define QUANT_KV_STEP static inline __attribute__((always_inline))
 
@@ -12,6 +13,7 @@ template <class S, class Format>
 struct KvScoreInt8 {
   using F = typename S::F32x16;
   using I = typename S::I32x16;
+  using W = typename S::DotWeights;
   using Panel = KvPanel<S, Format>;
   static constexpr int kMost = Format::kInt8Most;
   /// Of the four words of sixteen codes, those that a running sum takes.
@@ -33,24 +35,47 @@ struct KvScoreInt8 {
   }
 
   static void score(const uint8_t* panels, int n, int d, const KvInt8Queries& queries,
-                    int n_queries, float* scores, size_t scores_stride) {
-    constexpr int C = S::kInt8BlockColumns;
-    const size_t row_bytes = Format::row_bytes(d);
-    for (int i = 0; i < n; i += 16 * C) {
-      const int lanes = n - i < 16 * C ? n - i : 16 * C;
-      prefetch_ahead_of(panels + static_cast<size_t>(i) * row_bytes, 16 * C, row_bytes);
-      const Product product{lanes, d, queries, n_queries, scores + i, scores_stride};
-      Packed packed;
-      for (int c = 0; 16 * c < lanes; ++c) packed.rows[c] = Panel::rows_at(panels, d, i + 16 * c);
-      if (lanes > 16 * (C - 1)) {
-        columns<C>(product, packed);
-      } else {
-        columns<1>(product, packed);
-      }
+                    int n_queries, float* scores, size_t scores_stride, const Fetch& fetch) {
+    const auto run = [&]<int C>() {
+      // One for sixteen coordinates of 16·C rows.
+      FetchSteps ahead(fetch, static_cast<size_t>((n + 16 * C - 1) / (16 * C) * (d / 16)));
+      score_rows<C>(panels, n, {0, d, queries, n_queries, scores, scores_stride, ahead});
+    };
+    if (n_queries <= S::kInt8FewRows) {
+      run.template operator()<S::kInt8FewColumns>();
+    } else {
+      run.template operator()<S::kInt8BlockColumns>();
     }
   }
 
  private:
+  /// Up to 16·C rows times all queries.
+  struct Product {
+    int lanes;  // rows
+    int d;
+    const KvInt8Queries& queries;
+    int n_queries;
+    float* scores;
+    size_t scores_stride;
+    FetchSteps& ahead;
+  };
+  /// All n rows, 16·C at a time.
+  template <int C>
+  static void score_rows(const uint8_t* panels, int n, const Product& all) {
+    const auto step = [&]<int N>(int i) __attribute__((always_inline)) {
+      Product product = all;
+      product.lanes = n - i < 16 * N ? n - i : 16 * N;
+      product.scores += i;
+      Packed<N> packed;
+#pragma GCC unroll 4
+      for (int c = 0; c < N; ++c) packed.rows[c] = Panel::rows_at(panels, all.d, i + 16 * c);
+      columns(product, packed);
+    };
+    int i = 0;
+    for (; n - i > 16 * (C - 1); i += 16 * C) step.template operator()<C>(i);
+    for (; i < n; i += 16) step.template operator()<1>(i);
+  }
+
   static void prepare_block(const float* x, int n, int8_t* codes, float* scale, int32_t* sum,
                             float* total) {
     const float step = KvRow<S>::max_magnitude(x, n) / 127.0f;
@@ -75,23 +100,16 @@ struct KvScoreInt8 {
     *total = S::reduce_add(value_sum);
   }
 
-  /// Up to 16·C rows times all queries.
-  struct Product {
-    int lanes;  // rows
-    int d;
-    const KvInt8Queries& queries;
-    int n_queries;
-    float* scores;
-    size_t scores_stride;
-  };
   /// Rows straight from their panels, unpacked at each use.
+  template <int C>
   struct Packed {
-    typename Panel::Rows rows[S::kInt8BlockColumns];
+    typename Panel::Rows rows[C];
 
-    QUANT_KV_STEP void codes16(const Packed& from, int c, int j, I (&v)[4]) {
+    QUANT_KV_STEP void weights16(const Packed& from, int c, int j, W (&w)[4]) {
+      I v[4];
       Panel::codes16(from.rows[c], j, v);
 #pragma GCC unroll 4
-      for (int k = 0; k < 4; ++k) v[k] = Format::int8(v[k]);
+      for (int k = 0; k < 4; ++k) w[k] = Format::weights(v[k]);
     }
     QUANT_KV_STEP F scale(const Packed& from, int c, int b) {
       return Panel::scale(from.rows[c], b);
@@ -101,13 +119,15 @@ struct KvScoreInt8 {
     }
   };
   /// Rows unpacked once for many queries.
+  template <int C>
   struct Tiles {
-    KvTile tile[S::kInt8BlockColumns];
+    KvTile tile[C];
 
-    QUANT_KV_STEP void codes16(const Tiles& from, int c, int j, I (&v)[4]) {
+    QUANT_KV_STEP void weights16(const Tiles& from, int c, int j, W (&w)[4]) {
 #pragma GCC unroll 4
       for (int k = 0; k < 4; ++k) {
-        v[k] = S::load_i32(reinterpret_cast<const int32_t*>(from.tile[c].codes[j / 4 + k]));
+        w[k] = S::template dot_weights<kMost>(
+            S::load_i32(reinterpret_cast<const int32_t*>(from.tile[c].codes[j / 4 + k])));
       }
     }
     QUANT_KV_STEP F scale(const Tiles& from, int c, int b) {
@@ -117,17 +137,19 @@ struct KvScoreInt8 {
   };
 
   template <int C>
-  static void columns(const Product& product, const Packed& packed) {
-    if (product.n_queries <= S::kInt8BlockRows) {
-      multiply<S::kInt8BlockRows, C>(product.n_queries, 0, product, packed);
+  static void columns(const Product& product, const Packed<C>& packed) {
+    constexpr int R = C > S::kInt8BlockColumns ? S::kInt8FewRows : S::kInt8BlockRows;
+    if (product.n_queries <= R) {
+      multiply<R, C>(product.n_queries, 0, product, packed);
       return;
     }
-    Tiles tiles;
-    for (int c = 0; c < C; ++c)
-      KvTileSteps<S, Format>::fill(packed.rows[c], product.d, tiles.tile[c]);
-    for_query_blocks(product.n_queries, S::kInt8BlockRows, [&](int first, int count) {
-      multiply<S::kInt8BlockRows, C>(count, first, product, tiles);
-    });
+    if constexpr (C <= S::kInt8BlockColumns) {
+      Tiles<C> tiles;
+      for (int c = 0; c < C; ++c)
+        KvTileSteps<S, Format>::fill(packed.rows[c], product.d, tiles.tile[c]);
+      for_query_blocks(product.n_queries, R,
+                       [&](int first, int count) { multiply<R, C>(count, first, product, tiles); });
+    }
   }
 
   /// m <= R queries from `first` on: finds the kernel of exactly that many.
@@ -142,7 +164,7 @@ struct KvScoreInt8 {
     F sum[R][C];
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
       for (int c = 0; c < C; ++c) sum[r][c] = S::zero();
     }
     const int block = Panel::block(d);
@@ -153,7 +175,7 @@ struct KvScoreInt8 {
       for (int r = 0; r < R; ++r) {
         const size_t entry = at + static_cast<size_t>(r) * blocks + static_cast<size_t>(b);
         const I start = S::template dot_start<kMost>(product.queries.sum[entry]);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int c = 0; c < C; ++c) acc[r][c] = start;
       }
       add_products<R, C>(product, first, j, end, source, acc);
@@ -161,7 +183,7 @@ struct KvScoreInt8 {
       for (int r = 0; r < R; ++r) {
         const size_t entry = at + static_cast<size_t>(r) * blocks + static_cast<size_t>(b);
         const F scale = S::set1(product.queries.scale[entry]);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int c = 0; c < C; ++c) {
           const F factor = S::mul(Source::scale(source, c, b), scale);
           sum[r][c] = S::fma(S::to_float(acc[r][c]), factor, sum[r][c]);
@@ -175,7 +197,7 @@ struct KvScoreInt8 {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       float* out = product.scores + static_cast<size_t>(first + r) * product.scores_stride;
-#pragma GCC unroll 2
+#pragma GCC unroll 4
       for (int c = 0; c < C; ++c) {
         if (16 * c + 16 <= product.lanes) {
           S::store(out + 16 * c, sum[r][c]);
@@ -193,34 +215,32 @@ struct KvScoreInt8 {
     const auto d = static_cast<size_t>(product.d);
     const int8_t* codes = product.queries.codes + static_cast<size_t>(first) * d;
     for (; j < end; j += 16) {
-      I v[C][4];
-#pragma GCC unroll 2
-      for (int c = 0; c < C; ++c) Source::codes16(source, c, j, v[c]);
+      product.ahead.step();
+      W w[C][4];
+#pragma GCC unroll 4
+      for (int c = 0; c < C; ++c) Source::weights16(source, c, j, w[c]);
 #pragma GCC unroll 4
       for (int run = 0; run < 4; run += kRun) {
         I running[R][C];
 #pragma GCC unroll 16
         for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
           for (int c = 0; c < C; ++c) running[r][c] = S::template dot_open<kMost>(acc[r][c]);
         }
 #pragma GCC unroll 4
         for (int k = run; k < run + kRun; ++k) {
-          typename S::DotWeights column[C];
-#pragma GCC unroll 2
-          for (int c = 0; c < C; ++c) column[c] = S::template dot_weights<kMost>(v[c][k]);
 #pragma GCC unroll 16
           for (int r = 0; r < R; ++r) {
             const int8_t* x = codes + static_cast<size_t>(r) * d + j + 4 * k;
-#pragma GCC unroll 2
+#pragma GCC unroll 4
             for (int c = 0; c < C; ++c) {
-              running[r][c] = S::template dot4<kMost>(running[r][c], column[c], x);
+              running[r][c] = S::template dot4<kMost>(running[r][c], w[c][k], x);
             }
           }
         }
 #pragma GCC unroll 16
         for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
           for (int c = 0; c < C; ++c) {
             acc[r][c] = S::template dot_close<kMost>(acc[r][c], running[r][c]);
           }

@@ -56,6 +56,9 @@ struct KvTurbo {
   static typename S::I32x16 int8(typename S::I32x16 codes) {
     return S::lookup_bytes(S::load_u8(kLloydMaxInt8<Bits>.centroid), codes);
   }
+  static typename S::DotWeights weights(typename S::I32x16 codes) {
+    return S::template lookup_weights<kInt8Most>(S::load_u8(kLloydMaxInt8<Bits>.centroid), codes);
+  }
   static F value(typename S::I32x16 code, F, F) {
     return S::lookup(S::load(kLloydMax<Bits>.centroid), code);
   }

@@ -33,6 +33,9 @@ struct KvUniform {
   static constexpr int kInt8Most = kLevels - 1;
   static constexpr float kInt8Unit = 1.0f;
   static typename S::I32x16 int8(typename S::I32x16 codes) { return codes; }
+  static typename S::DotWeights weights(typename S::I32x16 codes) {
+    return S::template dot_weights<kInt8Most>(codes);
+  }
   static F zero(F step, F minimum) { return S::fma(S::set1(0.5f), step, minimum); }
   static F value(typename S::I32x16 code, F step, F minimum) {
     return S::fma(S::add(S::to_float(code), S::set1(0.5f)), step, minimum);
