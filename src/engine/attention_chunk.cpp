@@ -21,9 +21,11 @@ PositionRange union_of(const std::vector<QueryView>& views, int count, PositionR
   return all;
 }
 
-/// What lies as far behind n rows as the next chunk does.
+/// What a thread comes to after n rows of a chunk: as many of the next one, and behind the last of
+/// a head the first of the next head.
 Fetch rows_after(const KvStore& store, const std::uint8_t* rows, int n) {
-  return {rows + to_size(Attention::kChunk) * store.row_bytes(), to_size(n) * store.row_bytes()};
+  return {reinterpret_cast<std::uintptr_t>(rows) + to_size(Attention::kChunk) * store.row_bytes(),
+          to_size(n) * store.row_bytes()};
 }
 
 void clear_weights(PositionRange range, PositionRange chunk, float* weights) {

@@ -15,8 +15,8 @@ struct Elementwise {
   using F = typename S::F32x16;
 
   /// exp(x) for x up to 88, within 2 ulp from -87 on; smaller x give about 1e-38, NaN gives NaN.
-  /// Cody-Waite reduction to |r| <= ln(2) / 2 and 1 + r + r²·p(r) with p of degree 4, the least
-  /// error of which is 3e-9.
+  /// Cody-Waite reduction to |r| <= ln(2) / 2 and 1 + r + r²·p(r) with p of degree 4, which errs by
+  /// 4e-9.
   static F exp(F x) {
     x = S::max(S::set1(-87.0f), x);  // in this order NaN passes
     // The sum has no bits left for a fraction, and so rounds.
@@ -36,7 +36,7 @@ struct Elementwise {
 
   static F sigmoid(F x) {
     const F one = S::set1(1.0f);
-    const F most = S::set1(88.0f);
+    const F most = S::set1(88.0f);  // of exp; in this order NaN passes
     return S::div(one, S::add(one, exp(S::min(most, S::sub(S::zero(), x)))));
   }
 

@@ -42,7 +42,7 @@ struct Kernels {
   void (*softcap)(float* x, float cap, int n);
   /// Replaces each of `rows` lists, x [rows][stride] with n entries, by exp(x - max) and gives the
   /// maximum and the sum of each; entries equal to -inf become exactly 0. Sums are FP32. At least
-  /// one entry of a list must be finite. Fetches meanwhile.
+  /// one entry of a list must be finite. Asks memory for `fetch` meanwhile.
   void (*softmax_part)(float* x, std::size_t stride, int rows, int n, float* maximum, float* sum,
                        const Fetch& fetch);
   /// exp(x) for x in [-87, 0], 0 for -inf: the weight of a softmax part.

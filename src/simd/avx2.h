@@ -166,7 +166,7 @@ struct Avx2 {
     return {_mm256_cvtps_epi32(v.low), _mm256_cvtps_epi32(v.high)};
   }
   QUANT_SIMD F32x16 scale_by_power_of_two(F32x16 v, F32x16 t) {
-    return {add_exponent(v.low, t.low), add_exponent(v.high, t.high)};
+    return {times_power(v.low, t.low), times_power(v.high, t.high)};
   }
   QUANT_SIMD I32x16 count_greater(I32x16 n, F32x16 a, F32x16 b) {
     // A true comparison is -1.
@@ -394,9 +394,10 @@ struct Avx2 {
     const __m256i bias = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
     return _mm256_srli_epi32(_mm256_add_epi32(bits, bias), 16);
   }
-  QUANT_SIMD __m256 add_exponent(__m256 v, __m256 t) {
+  QUANT_SIMD __m256 times_power(__m256 v, __m256 t) {
     const __m256i exponent = _mm256_slli_epi32(_mm256_castps_si256(t), 23);
-    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(v), exponent));
+    const __m256i power = _mm256_add_epi32(exponent, _mm256_castps_si256(_mm256_set1_ps(1.0f)));
+    return _mm256_mul_ps(v, _mm256_castsi256_ps(power));
   }
   QUANT_SIMD __m256 lookup_8(F32x16 entries, __m256i index) {
     // Bit 3 of the index, moved to the sign, chooses between the halves of the table.

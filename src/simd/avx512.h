@@ -134,7 +134,8 @@ struct Avx512 {
   }
   QUANT_SIMD F32x16 scale_by_power_of_two(F32x16 v, F32x16 t) {
     const __m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(t), 23);
-    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(v), exponent));
+    const __m512i power = _mm512_add_epi32(exponent, _mm512_castps_si512(set1(1.0f)));
+    return mul(v, _mm512_castsi512_ps(power));
   }
   QUANT_SIMD I32x16 count_greater(I32x16 n, F32x16 a, F32x16 b) {
     return _mm512_mask_add_epi32(n, _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), n, _mm512_set1_epi32(1));

@@ -7,39 +7,41 @@
 
 namespace quant {
 
-/// Memory that the caller of a kernel comes to next.
+/// Memory that the caller of a kernel comes to next. It may reach beyond what is allocated: asking
+/// for that does no harm.
 struct Fetch {
-  const uint8_t* from = nullptr;
+  uintptr_t from = 0;
   size_t bytes = 0;
 
   /// Keeps the first n bytes and gives the others.
-  Fetch split(size_t n) {
+  inline __attribute__((always_inline)) Fetch split(size_t n) {
     const Fetch others{from + n, bytes - n};
     bytes = n;
     return others;
   }
 };
 
-/// Asks for all of it within `steps` steps. A step costs a core about what memory takes for it if
-/// the steps are as even as the work between them.
+/// Asks for all of it within `steps` steps, which should be as even as the work between them.
 class FetchSteps {
  public:
-  FetchSteps(const Fetch& fetch, size_t steps)
+  inline __attribute__((always_inline)) FetchSteps(const Fetch& fetch, size_t steps)
       : at_(fetch.from),
         end_(fetch.from + fetch.bytes),
-        lines_a_step_((fetch.bytes / (steps > 0 ? steps : 1) + kLine - 1) / kLine) {}
+        lines_a_step_((fetch.bytes + kLine * steps - 1) / (kLine * (steps > 0 ? steps : 1))) {}
   inline __attribute__((always_inline)) void step() { lines(lines_a_step_); }
   /// A part of a step: n cache lines.
   inline __attribute__((always_inline)) void lines(size_t n) {
     if (at_ >= end_) return;
-    for (size_t i = 0; i < n; ++i) __builtin_prefetch(at_ + kLine * i, 0, 3);
+    for (size_t i = 0; i < n; ++i) {
+      __builtin_prefetch(reinterpret_cast<const void*>(at_ + kLine * i), 0, 3);
+    }
     at_ += kLine * n;
   }
 
  private:
   static constexpr size_t kLine = 64;
-  const uint8_t* at_;
-  const uint8_t* end_;
+  uintptr_t at_;
+  uintptr_t end_;
   size_t lines_a_step_;
 };
 

@@ -204,7 +204,8 @@ struct Neon {
   QUANT_SIMD F32x16 scale_by_power_of_two(F32x16 v, F32x16 t) {
     for (int i = 0; i < 4; ++i) {
       const int32x4_t exponent = vshlq_n_s32(vreinterpretq_s32_f32(t.part[i]), 23);
-      v.part[i] = vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(v.part[i]), exponent));
+      const int32x4_t power = vaddq_s32(exponent, vreinterpretq_s32_f32(vdupq_n_f32(1.0f)));
+      v.part[i] = vmulq_f32(v.part[i], vreinterpretq_f32_s32(power));
     }
     return v;
   }

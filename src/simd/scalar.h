@@ -219,15 +219,15 @@ struct Scalar {
     }
     return r;
   }
-  /// v·2^n for t = 1.5·2^23 + n, whose lowest bits are n, and normal v and results.
+  /// v·2^n for t = 1.5·2^23 + n, whose lowest bits are n in [-126, 127]. A v that is NaN stays NaN.
   static F32x16 scale_by_power_of_two(F32x16 v, F32x16 t) {
     for (int i = 0; i < 16; ++i) {
       uint32_t bits;
-      uint32_t n;
-      memcpy(&bits, &v.lane[i], sizeof bits);
-      memcpy(&n, &t.lane[i], sizeof n);
-      bits += n << 23;
-      memcpy(&v.lane[i], &bits, sizeof bits);
+      memcpy(&bits, &t.lane[i], sizeof bits);
+      bits = (bits << 23) + 0x3f800000u;
+      float power;
+      memcpy(&power, &bits, sizeof power);
+      v.lane[i] *= power;
     }
     return v;
   }

@@ -4,8 +4,9 @@
 namespace quant::test {
 namespace {
 
-constexpr int kCounts[] = {0, 1, 7, 16, 17, 33};
-constexpr int kQueryCounts[] = {1, 2, 7};
+constexpr int kCounts[] = {0, 1, 7, 16, 17, 49, 83};
+constexpr int kMostRows = 83;
+constexpr int kQueryCounts[] = {1, 3, 4, 7};
 constexpr std::size_t kGap = 3;  // floats between the scores of two queries
 
 std::size_t size(int n) { return static_cast<std::size_t>(n); }
@@ -148,7 +149,7 @@ TEST_P(KvConformance, DecodesScalarsBits) {
 
 TEST_P(KvConformance, ScoresAndSumsAreScalarsBits) {
   for (const int d : kDims) {
-    const PackedRows rows(c, 33, d);
+    const PackedRows rows(c, kMostRows, d);
     for (const int n : kCounts) {
       for (const int n_queries : kQueryCounts) {
         const std::vector<float> queries = random_floats(size(n_queries * d), 1);
@@ -160,15 +161,15 @@ TEST_P(KvConformance, ScoresAndSumsAreScalarsBits) {
                                 int8_scores_of(c.scalar(), rows, n, queries)))
               << "d " << d << ", n " << n << ", " << n_queries << " queries";
         }
-        const std::vector<float> weights = random_floats(size(n_queries) * 40, 2);
+        const std::vector<float> weights = random_floats(size(n_queries) * kMostRows, 2);
         const std::vector<float> start = random_floats(size(n_queries * d), 3);
-        ASSERT_TRUE(same_bits(sums_of(c.kernels(), rows, n, weights, 40, start),
-                              sums_of(c.scalar(), rows, n, weights, 40, start)))
+        ASSERT_TRUE(same_bits(sums_of(c.kernels(), rows, n, weights, kMostRows, start),
+                              sums_of(c.scalar(), rows, n, weights, kMostRows, start)))
             << "d " << d << ", n " << n << ", " << n_queries << " queries";
         if (c.kernels().accumulate_int8 != nullptr) {
           const std::vector<float> w = random_weights(weights.size(), 2);
-          ASSERT_TRUE(same_bits(int8_sums_of(c.kernels(), rows, n, w, 40, start),
-                                int8_sums_of(c.scalar(), rows, n, w, 40, start)))
+          ASSERT_TRUE(same_bits(int8_sums_of(c.kernels(), rows, n, w, kMostRows, start),
+                                int8_sums_of(c.scalar(), rows, n, w, kMostRows, start)))
               << "d " << d << ", n " << n << ", " << n_queries << " queries";
         }
       }
@@ -330,7 +331,7 @@ TEST_P(KvInt8Conformance, Int8SumsOfNothingAreNothing) {
 }
 
 TEST_P(KvConformance, NothingIsWrittenBeyondTheRows) {
-  const PackedRows rows(c, 33, 64);
+  const PackedRows rows(c, kMostRows, 64);
   const std::vector<float> queries = random_floats(3 * 64, 7);
   const std::vector<float> untouched = Guarded<float>(1).values();
   for (const int n : kCounts) {

@@ -2,7 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <numbers>
 #include <vector>
@@ -170,6 +172,9 @@ TEST_P(Elementwise, Exp) {
   }
   EXPECT_EQ(kernels.exp(0.0f), 1.0f);
   EXPECT_EQ(kernels.exp(-kInf), 0.0f);
+  for (const std::uint32_t bits : {0x7fc00000u, 0x7fc00001u, 0x7fc001ffu, 0xffc00155u}) {
+    EXPECT_TRUE(std::isnan(kernels.exp(std::bit_cast<float>(bits)))) << bits;
+  }
 }
 
 TEST_P(Elementwise, Softcap) {

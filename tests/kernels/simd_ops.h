@@ -137,7 +137,10 @@ struct SimdOps {
   }
   static void to_float(In in, Out out) { put_bits(out, S::to_float(i(in, 0))); }
   static void to_int(In in, Out out) { put_i32(out, S::to_int(f(in, 0))); }
-  static void scale(In in, Out out) { put_bits(out, S::scale_by_power_of_two(f(in, 0), f(in, 1))); }
+  static void scale(In in, Out out) {
+    const F t = S::add(S::to_float(i(in, 0)), S::set1(0x1.8p23f));
+    put_bits(out, S::scale_by_power_of_two(f(in, 0), t));
+  }
   static void count_greater(In in, Out out) {
     put_i32(out, S::count_greater(i(in, 0), f(in, 0), f(in, 1)));
   }

@@ -117,7 +117,7 @@ struct KvAccumulateInt8 {
     }
     alignas(64) float last[R][16] = {};
     for (int i = 0; i < sums.n; i += 16) {
-      sums.ahead.lines(1);
+      if (h == 0) sums.ahead.lines(1);
       const F scale = S::load(headers.scale + i);
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
@@ -149,7 +149,7 @@ struct KvAccumulateInt8 {
       for (int r = 0; r < R; ++r) S::store(scaled[r] + i, S::zero());
     }
     for (int i = 0; i < sums.n; i += 64) {
-      sums.ahead.lines(4);
+      if (h == 0) sums.ahead.lines(4);
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
         I code[4];

@@ -60,8 +60,8 @@ struct KvKernels {
   /// Rounds a query [d] to int8 in the basis of the codes: entry `row` of the queries. Null, like
   /// all *_int8, where codes are no integers.
   void (*prepare_query_int8)(const float* query, int d, int row, const KvInt8Queries& out);
-  /// Like score, with sums that are exact integers within a block. Fetches meanwhile, like
-  /// accumulate_int8.
+  /// Like score, with sums that are exact integers within a block. Asks memory for `fetch`
+  /// meanwhile.
   void (*score_int8)(const std::uint8_t* panels, int n, int d, const KvInt8Queries& queries,
                      int n_queries, float* scores, std::size_t scores_stride, const Fetch& fetch);
   /// acc[h·d + j] += Σ_i weights[h·weights_stride + i]·decode(row i)[j], in the codes' basis, i
@@ -71,7 +71,7 @@ struct KvKernels {
   /// The same in integers, for weights that are not negative: weight times scale is rounded to
   /// about 15 bits of the largest one that a query has among up to 256 rows and in a block. Sums of
   /// 256 rows are exact, so they do not depend on what else is computed, as long as rows of weight
-  /// 0 are all that is left out. Leaves the weights as they are.
+  /// 0 are all that is left out. Leaves the weights as they are. Asks memory for `fetch` meanwhile.
   void (*accumulate_int8)(const std::uint8_t* panels, int n, int d, const float* weights,
                           std::size_t weights_stride, int n_queries, float* acc,
                           const Fetch& fetch);

@@ -26,8 +26,6 @@ concept KvInPanels = requires {
 /// Rows that attention works on together.
 static constexpr size_t kKvChunkRows = 256;
 
-/// Attention reads the rows of a head once, front to back, and computes for longer than memory
-/// takes; but pages and the turns that keys and values take stop the processor's own prefetcher.
 /// Asks for what lies as far behind `rows` as attention comes back for in a chunk's time.
 static inline void prefetch_ahead_of(const uint8_t* rows, size_t n, size_t row_bytes) {
   constexpr size_t kMost = 9000;

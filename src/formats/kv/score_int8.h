@@ -36,15 +36,16 @@ struct KvScoreInt8 {
 
   static void score(const uint8_t* panels, int n, int d, const KvInt8Queries& queries,
                     int n_queries, float* scores, size_t scores_stride, const Fetch& fetch) {
-    const auto run = [&]<int C>() {
-      // One for sixteen coordinates of 16·C rows.
-      FetchSteps ahead(fetch, static_cast<size_t>((n + 16 * C - 1) / (16 * C) * (d / 16)));
-      score_rows<C>(panels, n, {0, d, queries, n_queries, scores, scores_stride, ahead});
+    const auto run = [&]<int R, int C>() {
+      // One for sixteen coordinates of 16·C rows and R queries.
+      const int steps = (n + 16 * C - 1) / (16 * C) * (d / 16) * ((n_queries + R - 1) / R);
+      FetchSteps ahead(fetch, static_cast<size_t>(steps));
+      score_rows<R, C>(panels, n, {0, d, queries, n_queries, scores, scores_stride, ahead});
     };
     if (n_queries <= S::kInt8FewRows) {
-      run.template operator()<S::kInt8FewColumns>();
+      run.template operator()<S::kInt8FewRows, S::kInt8FewColumns>();
     } else {
-      run.template operator()<S::kInt8BlockColumns>();
+      run.template operator()<S::kInt8BlockRows, S::kInt8BlockColumns>();
     }
   }
 
@@ -59,8 +60,8 @@ struct KvScoreInt8 {
     size_t scores_stride;
     FetchSteps& ahead;
   };
-  /// All n rows, 16·C at a time.
-  template <int C>
+  /// All n rows, 16·C with R queries at a time.
+  template <int R, int C>
   static void score_rows(const uint8_t* panels, int n, const Product& all) {
     const auto step = [&]<int N>(int i) __attribute__((always_inline)) {
       Product product = all;
@@ -69,10 +70,13 @@ struct KvScoreInt8 {
       Packed<N> packed;
 #pragma GCC unroll 4
       for (int c = 0; c < N; ++c) packed.rows[c] = Panel::rows_at(panels, all.d, i + 16 * c);
-      columns(product, packed);
+      columns<R>(product, packed);
     };
     int i = 0;
     for (; n - i > 16 * (C - 1); i += 16 * C) step.template operator()<C>(i);
+    if constexpr (C > 2) {
+      for (; n - i > 16; i += 32) step.template operator()<2>(i);
+    }
     for (; i < n; i += 16) step.template operator()<1>(i);
   }
 
@@ -105,12 +109,10 @@ struct KvScoreInt8 {
   struct Packed {
     typename Panel::Rows rows[C];
 
-    QUANT_KV_STEP void weights16(const Packed& from, int c, int j, W (&w)[4]) {
-      I v[4];
+    QUANT_KV_STEP void codes16(const Packed& from, int c, int j, I (&v)[4]) {
       Panel::codes16(from.rows[c], j, v);
-#pragma GCC unroll 4
-      for (int k = 0; k < 4; ++k) w[k] = Format::weights(v[k]);
     }
+    QUANT_KV_STEP W weights(I codes) { return Format::weights(codes); }
     QUANT_KV_STEP F scale(const Packed& from, int c, int b) {
       return Panel::scale(from.rows[c], b);
     }
@@ -123,32 +125,34 @@ struct KvScoreInt8 {
   struct Tiles {
     KvTile tile[C];
 
-    QUANT_KV_STEP void weights16(const Tiles& from, int c, int j, W (&w)[4]) {
+    QUANT_KV_STEP void codes16(const Tiles& from, int c, int j, I (&v)[4]) {
 #pragma GCC unroll 4
       for (int k = 0; k < 4; ++k) {
-        w[k] = S::template dot_weights<kMost>(
-            S::load_i32(reinterpret_cast<const int32_t*>(from.tile[c].codes[j / 4 + k])));
+        v[k] = S::load_i32(reinterpret_cast<const int32_t*>(from.tile[c].codes[j / 4 + k]));
       }
     }
+    QUANT_KV_STEP W weights(I codes) { return S::template dot_weights<kMost>(codes); }
     QUANT_KV_STEP F scale(const Tiles& from, int c, int b) {
       return S::load(from.tile[c].scale[b]);
     }
     QUANT_KV_STEP F zero(const Tiles& from, int c, int b) { return S::load(from.tile[c].zero[b]); }
   };
 
-  template <int C>
+  template <int R, int C>
   static void columns(const Product& product, const Packed<C>& packed) {
-    constexpr int R = C > S::kInt8BlockColumns ? S::kInt8FewRows : S::kInt8BlockRows;
     if (product.n_queries <= R) {
       multiply<R, C>(product.n_queries, 0, product, packed);
       return;
     }
+    // Few queries have returned; for many, this is never compiled with the columns of few.
     if constexpr (C <= S::kInt8BlockColumns) {
       Tiles<C> tiles;
       for (int c = 0; c < C; ++c)
         KvTileSteps<S, Format>::fill(packed.rows[c], product.d, tiles.tile[c]);
       for_query_blocks(product.n_queries, R,
                        [&](int first, int count) { multiply<R, C>(count, first, product, tiles); });
+    } else {
+      __builtin_unreachable();
     }
   }
 
@@ -216,9 +220,9 @@ struct KvScoreInt8 {
     const int8_t* codes = product.queries.codes + static_cast<size_t>(first) * d;
     for (; j < end; j += 16) {
       product.ahead.step();
-      W w[C][4];
+      I v[C][4];
 #pragma GCC unroll 4
-      for (int c = 0; c < C; ++c) Source::weights16(source, c, j, w[c]);
+      for (int c = 0; c < C; ++c) Source::codes16(source, c, j, v[c]);
 #pragma GCC unroll 4
       for (int run = 0; run < 4; run += kRun) {
         I running[R][C];
@@ -229,12 +233,15 @@ struct KvScoreInt8 {
         }
 #pragma GCC unroll 4
         for (int k = run; k < run + kRun; ++k) {
+          W column[C];
+#pragma GCC unroll 4
+          for (int c = 0; c < C; ++c) column[c] = Source::weights(v[c][k]);
 #pragma GCC unroll 16
           for (int r = 0; r < R; ++r) {
             const int8_t* x = codes + static_cast<size_t>(r) * d + j + 4 * k;
 #pragma GCC unroll 4
             for (int c = 0; c < C; ++c) {
-              running[r][c] = S::template dot4<kMost>(running[r][c], w[c][k], x);
+              running[r][c] = S::template dot4<kMost>(running[r][c], column[c], x);
             }
           }
         }
