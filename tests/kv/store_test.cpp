@@ -166,8 +166,7 @@ TEST(KvStore, Fp32NeedsNoSecondCopy) {
 TEST(KvStore, WindowsAreNoLongerThanTheContext) {
   KvStore store({KvType::kTurboKv4b, 1 << 30, 1 << 30}, kHeads, kDim, 0, 8);
   store.reserve(kKvPanelRows);
-  EXPECT_LE(store.allocated_bytes(),
-            std::size_t{kHeads * kDim * kKvPanelRows * 3 * sizeof(float)});
+  EXPECT_LE(store.allocated_bytes(), std::size_t{kHeads * kDim * kKvPanelRows * 3 * sizeof(float)});
 }
 
 TEST(KvStore, RefusesWhatIsNotFinite) {
