@@ -28,8 +28,8 @@ struct Avx2 {
   static constexpr int kBlockColumns = 2;
   static constexpr int kInt8BlockRows = 4;
   static constexpr int kInt8BlockColumns = 1;
-  static constexpr int kInt8FewRows = 4;
-  static constexpr int kInt8FewColumns = 1;
+  static constexpr int kInt8FewRows = kInt8BlockRows;
+  static constexpr int kInt8FewColumns = kInt8BlockColumns;
   static constexpr int kInt8SumRows = 3;
   static constexpr int kInt8SumColumns = 2;
   static constexpr bool kInt8SumWords = true;

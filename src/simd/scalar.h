@@ -44,8 +44,8 @@ struct Scalar {
   static constexpr int kInt8BlockRows = 1;
   static constexpr int kInt8BlockColumns = 1;
   /// The same where rows of x are so few that more columns keep the multipliers busy.
-  static constexpr int kInt8FewRows = 1;
-  static constexpr int kInt8FewColumns = 1;
+  static constexpr int kInt8FewRows = kInt8BlockRows;
+  static constexpr int kInt8FewColumns = kInt8BlockColumns;
   /// Rows of weights, each of two bytes, and columns (of sixteen) that a sum of rows works on at
   /// once.
   static constexpr int kInt8SumRows = 1;

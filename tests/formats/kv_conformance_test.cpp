@@ -4,9 +4,9 @@
 namespace quant::test {
 namespace {
 
-constexpr int kCounts[] = {0, 1, 7, 16, 17, 49, 83};
-constexpr int kMostRows = 83;
-constexpr int kQueryCounts[] = {1, 3, 4, 7};
+constexpr int kCounts[] = {0, 1, 7, 16, 17, 33, 49, 83};
+constexpr int kMostRows = std::ranges::max(kCounts);
+constexpr int kQueryCounts[] = {1, 2, 3, 4, 7};
 constexpr std::size_t kGap = 3;  // floats between the scores of two queries
 
 std::size_t size(int n) { return static_cast<std::size_t>(n); }
