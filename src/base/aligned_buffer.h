@@ -1,26 +1,29 @@
-// Uninitialised, 64-byte aligned memory for activations and the KV cache.
+// Uninitialised, aligned memory for activations and the KV cache.
 #pragma once
 
+#include <stdlib.h>
+
 #include <cstddef>
-#include <cstdlib>
 #include <new>
 #include <utility>
 
 namespace quant {
 
-/// A fixed-size array of trivially copyable T, aligned to a cache line and not initialised, so
-/// that pages of a large cache become resident only when they are written. Throws std::bad_alloc.
+/// A fixed-size array of trivially copyable T, aligned to a cache line at least and not
+/// initialised, so that pages become resident only when they are written. Throws std::bad_alloc.
 template <class T>
 class AlignedBuffer {
  public:
   static constexpr std::size_t kAlignment = 64;
 
   AlignedBuffer() = default;
-  explicit AlignedBuffer(std::size_t size) : size_(size) {
+  /// alignment: a power of two, at least kAlignment.
+  explicit AlignedBuffer(std::size_t size, std::size_t alignment = kAlignment) : size_(size) {
     if (size == 0) return;
     if (size > (static_cast<std::size_t>(-1) - kAlignment) / sizeof(T)) throw std::bad_alloc();
-    data_ = static_cast<T*>(std::aligned_alloc(kAlignment, allocated_bytes()));
-    if (data_ == nullptr) throw std::bad_alloc();
+    void* memory = nullptr;
+    if (::posix_memalign(&memory, alignment, allocated_bytes()) != 0) throw std::bad_alloc();
+    data_ = static_cast<T*>(memory);
   }
   ~AlignedBuffer() { std::free(data_); }
   AlignedBuffer(AlignedBuffer&& other) noexcept

@@ -5,7 +5,11 @@
 
 namespace quant {
 
-/// Large pages for the whole pages inside, so that streaming through them misses the TLB less.
+/// What large pages begin at.
+inline constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+/// Large pages for those that lie wholly inside, so that streaming through them misses the TLB
+/// less.
 void advise_huge_pages(void* memory, std::size_t bytes) noexcept;
 /// The whole pages inside a read-only mapping of a file need not stay resident; they are read again
 /// where they are touched again.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/caches.h"
 #include "base/parallel.h"
 #include "base/to_size.h"
 
@@ -11,6 +12,14 @@ namespace {
 
 /// Query rows that share a decode of a tile. More would push scores out of the L2 cache.
 constexpr int kBlockRows = 48;
+
+/// Where the next chunk's rows wait. In a small L1 cache two chunks and their scores push each
+/// other out: docs/performance.md.
+FetchTo fetch_to() {
+  constexpr std::size_t kRoomy = 48 << 10;
+  const std::size_t l1 = l1_data_bytes();
+  return l1 == 0 || l1 >= kRoomy ? FetchTo::kL1 : FetchTo::kL2;
+}
 
 }  // namespace
 
@@ -54,6 +63,7 @@ Attention::Attention(const ModelConfig& config, const Kernels& kernels, MathMode
       value_dim_(config.value_dim),
       softcap_(config.attention_softcap),
       block_tokens_(std::clamp(kBlockRows / group_, 1, max_batch)),
+      fetch_to_(fetch_to()),
       split_queries_(n_heads_, key_dim_),
       split_undone_(std::make_unique<Undone[]>(to_size(n_kv_heads_))) {
   for (int thread = 0; thread < threads; ++thread) workspaces_.emplace_back(*this);

@@ -33,7 +33,7 @@ struct AttentionBatch {
 
 class Attention {
  public:
-  static constexpr int kChunk = 256;
+  static constexpr int kChunk = kKvChunkRows;
   /// Floats between the scores of two queries: not a power of two, so that their cache lines do not
   /// all compete for the same few places.
   static constexpr int kStride = kChunk + 16;
@@ -123,7 +123,6 @@ class Attention {
   void set_views(const Task& task) const noexcept;
   // attention_chunk.cpp:
   void attend_chunk(const Task& task, std::int64_t chunk, const Part& part) const noexcept;
-  void fetch_window(const Task& task, std::int64_t chunk) const noexcept;
   Fetch score_chunk(const Task& task, PositionRange chunk) const noexcept;
   void score_exact(const Task& task, PositionRange chunk) const noexcept;
   void softmax_chunk(const Task& task, PositionRange chunk, const Part& part,
@@ -149,6 +148,7 @@ class Attention {
   int value_dim_;
   float softcap_;
   int block_tokens_;
+  FetchTo fetch_to_;
   std::vector<Workspace> workspaces_;  // [threads]
   // For a single token, whose chunks are shared out:
   Queries split_queries_;                   // [n_heads]

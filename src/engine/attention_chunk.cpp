@@ -23,9 +23,19 @@ PositionRange union_of(const std::vector<QueryView>& views, int count, PositionR
 
 /// What a thread comes to after n rows of a chunk: as many of the next one, and behind the last of
 /// a head the first of the next head.
-Fetch rows_after(const KvStore& store, const std::uint8_t* rows, int n) {
+MemoryPiece rows_after(const KvStore& store, const std::uint8_t* rows, int n) {
   return {reinterpret_cast<std::uintptr_t>(rows) + to_size(Attention::kChunk) * store.row_bytes(),
           to_size(n) * store.row_bytes()};
+}
+
+/// A single token reads each row of its window just once, from memory that other layers have pushed
+/// out of the caches. Each of the chunks before the window asks for a share.
+MemoryPiece share_of_window(const KvStore& store, int head, const QueryView& view,
+                            PositionRange chunk) {
+  constexpr std::int64_t kShares = 16;
+  const std::int64_t chunks_before = (view.window.begin - chunk.begin) / Attention::kChunk;
+  if (chunks_before < 1 || chunks_before > kShares) return {};
+  return store.share_of_window(head, static_cast<int>(kShares - chunks_before), kShares);
 }
 
 void clear_weights(PositionRange range, PositionRange chunk, float* weights) {
@@ -50,23 +60,9 @@ void move_weights(PositionRange own, PositionRange all, PositionRange chunk, flo
 void Attention::attend_chunk(const Task& task, std::int64_t chunk,
                              const Part& part) const noexcept {
   const PositionRange positions = positions_of(chunk);
-  if (task.block.count == 1) fetch_window(task, chunk);
   const Fetch left = score_chunk(task, positions);
   softmax_chunk(task, positions, part, left);
   accumulate_chunk(task, positions, part);
-}
-
-/// A single token reads each row of its window just once, from memory that other layers have pushed
-/// out of the caches. The chunk before the window fetches what a chunk may hold of it.
-void Attention::fetch_window(const Task& task, std::int64_t chunk) const noexcept {
-  const auto fetch = [&](const KvStore& store, const QueryView& view) {
-    const std::int64_t begin = view.window.begin;
-    if (begin / kChunk != chunk + 1) return;
-    const std::int64_t end = std::min(begin + kChunk, task.layer.batch.first_position);
-    fetch_window_rows(store, task.block.kv_head, view.window.clipped_to({begin, end}));
-  };
-  fetch(task.layer.keys, task.work.key_views[0]);
-  fetch(task.layer.values, task.work.value_views[0]);
 }
 
 /// Fills work.scores with the scores of all that is visible. Attention computes for about as long
@@ -84,9 +80,12 @@ Fetch Attention::score_chunk(const Task& task, PositionRange chunk) const noexce
       [&](std::int64_t p, int n, const std::uint8_t* packed) {
         float* scores = work.scores.data() + (p - chunk.begin);
         if (layer.int8_scores) {
-          Fetch next = rows_after(layer.keys, packed, n);
-          if (block.count == 1) left = next.split(next.bytes / 2);
-          layer.key_kernels.score_int8(packed, n, key_dim_, int8, rows, scores, kStride, next);
+          Fetch fetch{rows_after(layer.keys, packed, n), {}, fetch_to_};
+          if (block.count == 1) {
+            fetch.later = share_of_window(layer.keys, block.kv_head, work.key_views[0], chunk);
+            left = fetch.split(fetch.next.bytes / 2);
+          }
+          layer.key_kernels.score_int8(packed, n, key_dim_, int8, rows, scores, kStride, fetch);
         } else {
           layer.key_kernels.score(packed, n, key_dim_, packed_queries, rows, scores, kStride);
         }
@@ -176,8 +175,12 @@ void Attention::accumulate_chunk(const Task& task, PositionRange chunk,
         const KvKernels& kernels = layer.value_kernels;
         float* weights = work.scores.data() + (p - chunk.begin);
         if (layer.int8_values) {
+          Fetch fetch{rows_after(layer.values, packed, n), {}, fetch_to_};
+          if (block.count == 1) {
+            fetch.later = share_of_window(layer.values, block.kv_head, work.value_views[0], chunk);
+          }
           kernels.accumulate_int8(packed, n, value_dim_, weights, kStride, rows, part.packed,
-                                  rows_after(layer.values, packed, n));
+                                  fetch);
         } else {
           kernels.accumulate(packed, n, value_dim_, weights, kStride, rows, part.packed);
         }

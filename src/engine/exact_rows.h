@@ -29,14 +29,4 @@ void for_exact(const KvStore& store, int head, PositionRange sink, PositionRange
   visit_fresh(window);
 }
 
-/// Brings stored rows of a window near the core. Reads each cache line: prefetch instructions were
-/// slower, and compilers drop functions that do nothing else.
-inline void fetch_window_rows(const KvStore& store, int head, PositionRange range) noexcept {
-  constexpr int kLineFloats = 64 / sizeof(float);
-  store.for_window(head, range, [&](std::int64_t, int n, const float* rows) {
-    const volatile float* line = rows;
-    for (int i = 0; i < n * store.head_dim(); i += kLineFloats) static_cast<void>(line[i]);
-  });
-}
-
 }  // namespace quant

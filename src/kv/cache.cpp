@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/memory_advice.h"
 #include "base/to_size.h"
 
 namespace quant {
@@ -23,6 +24,10 @@ KvSide effective(const KvSide& side, int sliding_window) {
   return {side.type, std::min(side.window, sliding_window), side.sink};
 }
 
+std::size_t in_lines(std::size_t bytes) {
+  return (bytes + KvMemory::kAlignment - 1) / KvMemory::kAlignment * KvMemory::kAlignment;
+}
+
 struct StoreRows {
   std::int64_t packed;
   std::int64_t sink;
@@ -38,31 +43,32 @@ StoreRows rows_for(const KvSide& side, int sliding_window, int max_batch, std::i
           std::min<std::int64_t>(side.sink, whole), std::min<std::int64_t>(side.window, whole)};
 }
 
-/// Moves every head's rows into a larger buffer. Rings only grow while they are as long as the
-/// context, before they have wrapped, so slots stay what they are.
+/// Moves every head's rows, `from` elements each, to where `to` elements a head begin. Rings only
+/// grow while they are as long as the context, before they have wrapped, so slots stay what they
+/// are.
 template <class T>
-void grow(AlignedBuffer<T>& buffer, int n_heads, std::size_t from, std::size_t to) {
-  if (from == to) return;
-  AlignedBuffer<T> grown(to_size(n_heads) * to);
+std::span<T> moved(std::span<const T> rows, std::uint8_t* memory, int n_heads, std::size_t from,
+                   std::size_t to) {
+  T* grown = reinterpret_cast<T*>(memory);
   for (std::size_t head = 0; head < to_size(n_heads) && from > 0; ++head) {
-    std::memcpy(grown.data() + head * to, buffer.data() + head * from, from * sizeof(T));
+    std::memcpy(grown + head * to, rows.data() + head * from, from * sizeof(T));
   }
-  buffer = std::move(grown);
+  return {grown, to_size(n_heads) * to};
 }
 
 template <class T>
-AlignedBuffer<T> copy_of(const AlignedBuffer<T>& buffer) {
-  AlignedBuffer<T> copy(buffer.size());
-  if (!buffer.empty()) std::memcpy(copy.data(), buffer.data(), buffer.size() * sizeof(T));
+AlignedBuffer<T> copy_of(std::span<const T> rows) {
+  AlignedBuffer<T> copy(rows.size());
+  if (!rows.empty()) std::memcpy(copy.data(), rows.data(), rows.size_bytes());
   return copy;
 }
 
 /// Puts each head's saved rows back in front of its rows, which may have become more since.
 template <class T>
-void put_back(AlignedBuffer<T>& buffer, const AlignedBuffer<T>& saved, int n_heads) {
+void put_back(std::span<T> rows, const AlignedBuffer<T>& saved, int n_heads) {
   const std::size_t heads = to_size(n_heads);
   for (std::size_t head = 0; head < heads && !saved.empty(); ++head) {
-    std::memcpy(buffer.data() + head * (buffer.size() / heads),
+    std::memcpy(rows.data() + head * (rows.size() / heads),
                 saved.data() + head * (saved.size() / heads), saved.size() / heads * sizeof(T));
   }
 }
@@ -87,16 +93,46 @@ KvStore::KvStore(const KvSide& side, int n_heads, int head_dim, int sliding_wind
       sliding_window_(sliding_window),
       max_batch_(max_batch) {}
 
-void KvStore::reserve(std::int64_t positions) {
+KvStore::Parts KvStore::parts_for(std::int64_t positions) const noexcept {
   const StoreRows rows = rows_for(side_, sliding_window_, max_batch_, positions);
-  if (rows.packed <= capacity_ && rows.sink <= sink_rows_ && rows.window <= window_rows_) return;
+  Parts parts{std::max(rows.packed, capacity_),
+              std::max(rows.sink, sink_rows_),
+              std::max(rows.window, window_rows_),
+              0,
+              0,
+              0};
+  const std::size_t heads = to_size(n_heads_);
+  const std::size_t exact_row = to_size(head_dim_) * sizeof(float);
+  parts.sink_at = in_lines(heads * to_size(parts.packed) * row_bytes_);
+  parts.window_at = parts.sink_at + in_lines(heads * to_size(parts.sink) * exact_row);
+  parts.bytes = parts.window_at + in_lines(heads * to_size(parts.window) * exact_row);
+  return parts;
+}
+
+std::size_t KvStore::bytes_for(std::int64_t positions) const noexcept {
+  return parts_for(positions).bytes;
+}
+
+void KvStore::reserve(std::int64_t positions) {
+  const std::size_t bytes = bytes_for(positions);
+  if (bytes > allocated_bytes()) reserve(positions, std::make_shared<KvMemory>(bytes), 0);
+}
+
+void KvStore::reserve(std::int64_t positions, std::shared_ptr<KvMemory> memory,
+                      std::size_t offset) {
+  const Parts parts = parts_for(positions);
   const std::size_t row_floats = to_size(head_dim_);
-  grow(packed_, n_heads_, to_size(capacity_) * row_bytes_, to_size(rows.packed) * row_bytes_);
-  grow(sink_, n_heads_, to_size(sink_rows_) * row_floats, to_size(rows.sink) * row_floats);
-  grow(window_, n_heads_, to_size(window_rows_) * row_floats, to_size(rows.window) * row_floats);
-  capacity_ = rows.packed;
-  sink_rows_ = rows.sink;
-  window_rows_ = rows.window;
+  std::uint8_t* begin = memory->data() + offset;
+  packed_ = moved<std::uint8_t>(packed_, begin, n_heads_, to_size(capacity_) * row_bytes_,
+                                to_size(parts.packed) * row_bytes_);
+  sink_ = moved<float>(sink_, begin + parts.sink_at, n_heads_, to_size(sink_rows_) * row_floats,
+                       to_size(parts.sink) * row_floats);
+  window_ = moved<float>(window_, begin + parts.window_at, n_heads_,
+                         to_size(window_rows_) * row_floats, to_size(parts.window) * row_floats);
+  capacity_ = parts.packed;
+  sink_rows_ = parts.sink;
+  window_rows_ = parts.window;
+  memory_ = std::move(memory);
 }
 
 bool KvStore::encode(const KvKernels& kernels, int head, std::int64_t position,
@@ -111,7 +147,7 @@ bool KvStore::encode(const KvKernels& kernels, int head, std::int64_t position,
 void KvStore::commit(std::int64_t begin, std::int64_t end, const float* rows,
                      std::size_t stride) noexcept {
   const std::size_t row_floats = to_size(head_dim_);
-  const auto keep = [&](AlignedBuffer<float>& to, std::int64_t slots, PositionRange range) {
+  const auto keep = [&](std::span<float> to, std::int64_t slots, PositionRange range) {
     for (int head = 0; head < n_heads_; ++head) {
       for (std::int64_t p = range.begin; p < range.end; ++p) {
         std::memcpy(to.data() + to_size(head * slots + p % slots) * row_floats,
@@ -125,8 +161,8 @@ void KvStore::commit(std::int64_t begin, std::int64_t end, const float* rows,
 }
 
 KvStore::Mark KvStore::mark() const {
-  Mark mark{{}, copy_of(sink_), copy_of(window_)};
-  if (sliding_window_ > 0) mark.ring = copy_of(packed_);
+  Mark mark{{}, copy_of<float>(sink_), copy_of<float>(window_)};
+  if (sliding_window_ > 0) mark.ring = copy_of<std::uint8_t>(packed_);
   return mark;
 }
 
@@ -136,8 +172,16 @@ void KvStore::rewind(const Mark& mark) noexcept {
   put_back(window_, mark.window, n_heads_);
 }
 
+MemoryPiece KvStore::share_of_window(int head, int i, int n) const noexcept {
+  if (window_rows_ > kKvChunkRows) return {};
+  const std::size_t bytes = to_size(window_rows_ * head_dim_) * sizeof(float);
+  const auto rows = reinterpret_cast<std::uintptr_t>(window_.data()) + to_size(head) * bytes;
+  return {rows + bytes * to_size(i) / to_size(n), (bytes + to_size(n) - 1) / to_size(n)};
+}
+
 std::size_t KvStore::allocated_bytes() const noexcept {
-  return packed_.allocated_bytes() + sink_.allocated_bytes() + window_.allocated_bytes();
+  return in_lines(packed_.size_bytes()) + in_lines(sink_.size_bytes()) +
+         in_lines(window_.size_bytes());
 }
 
 std::size_t KvStore::formula_bytes(const KvSide& side, int n_heads, int head_dim,
@@ -158,9 +202,29 @@ KvCache::KvCache(const ModelConfig& config, const KvSpec& spec, int max_batch) {
   }
 }
 
+/// Stores that lie side by side share large pages. Growing needs only a piece of memory twice.
 void KvCache::reserve(std::int64_t positions) {
-  for (KvStore& store : keys_) store.reserve(positions);
-  for (KvStore& store : values_) store.reserve(positions);
+  constexpr std::size_t kPiece = std::size_t{32} << 20;
+  if (positions <= reserved_) return;
+  std::vector<KvStore*> stores;
+  for (std::size_t layer = 0; layer < keys_.size(); ++layer) {
+    stores.push_back(&keys_[layer]);
+    stores.push_back(&values_[layer]);
+  }
+  for (std::size_t first = 0; first < stores.size();) {
+    std::size_t last = first;
+    std::size_t bytes = 0;
+    while (last < stores.size() && bytes < kPiece) bytes += stores[last++]->bytes_for(positions);
+    const std::size_t alignment = bytes < kHugePage ? KvMemory::kAlignment : kHugePage;
+    const auto memory = std::make_shared<KvMemory>(bytes, alignment);
+    advise_huge_pages(memory->data(), bytes);
+    for (std::size_t offset = 0; first < last; ++first) {
+      const std::size_t taken = stores[first]->bytes_for(positions);
+      stores[first]->reserve(positions, memory, offset);
+      offset += taken;
+    }
+  }
+  reserved_ = positions;
 }
 
 KvCache::Mark KvCache::mark() const {

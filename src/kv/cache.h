@@ -3,11 +3,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <vector>
 
 #include "base/aligned_buffer.h"
 #include "kernels/kernels.h"
 #include "quant/kv_spec.h"
+#include "simd/fetch.h"
 
 namespace quant {
 
@@ -31,6 +34,9 @@ struct QueryView {
 /// of the three ranges, and they ascend.
 QueryView query_view(const KvSide& side, int sliding_window, std::int64_t t) noexcept;
 
+/// What the rows of some stores lie in.
+using KvMemory = AlignedBuffer<std::uint8_t>;
+
 /// Keys or values of one layer.
 ///
 /// Packed rows are head-major, in the panels of their format, and, in a sliding-window layer, a
@@ -41,6 +47,8 @@ class KvStore {
  public:
   /// sliding_window: the layer's, 0 if it is global. max_batch: the most tokens appended at once.
   KvStore(const KvSide& side, int n_heads, int head_dim, int sliding_window, int max_batch);
+  KvStore(KvStore&&) noexcept = default;
+  KvStore& operator=(KvStore&&) noexcept = default;
 
   const KvSide& side() const noexcept { return side_; }
   int head_dim() const noexcept { return head_dim_; }
@@ -48,6 +56,10 @@ class KvStore {
   std::size_t row_bytes() const noexcept { return row_bytes_; }
   /// Makes room for positions [0, positions) in steps; keeps all rows.
   void reserve(std::int64_t positions);
+  /// The same in memory that stores share: takes bytes_for(positions) from `offset` on.
+  void reserve(std::int64_t positions, std::shared_ptr<KvMemory> memory, std::size_t offset);
+  /// What this store takes with room for so many positions: no less than now, whole cache lines.
+  std::size_t bytes_for(std::int64_t positions) const noexcept;
   /// Encodes the row [head_dim] of a head at a position. False if the format refuses it.
   bool encode(const KvKernels& kernels, int head, std::int64_t position, const float* row) noexcept;
   /// After a batch [begin, end): keeps those of its exact rows that later queries may see.
@@ -75,10 +87,12 @@ class KvStore {
   void for_sink(int head, PositionRange range, const Visit& visit) const noexcept;
   template <class Visit>
   void for_window(int head, PositionRange range, const Visit& visit) const noexcept;
+  /// Where share i of n of a head's window lies; nothing if that is longer than a chunk.
+  MemoryPiece share_of_window(int head, int i, int n) const noexcept;
 
-  /// Bytes asked of the allocator now.
+  /// Bytes of this store's memory now.
   std::size_t allocated_bytes() const noexcept;
-  std::size_t packed_bytes() const noexcept { return packed_.allocated_bytes(); }
+  std::size_t packed_bytes() const noexcept { return packed_.size_bytes(); }
   std::int64_t capacity() const noexcept { return capacity_; }
   /// What allocated_bytes() must be once `positions` were reserved, from the format's row size
   /// alone.
@@ -86,6 +100,17 @@ class KvStore {
                                    int sliding_window, int max_batch, std::int64_t positions);
 
  private:
+  /// Rows a head has room for, and where the parts lie in a store's memory.
+  struct Parts {
+    std::int64_t packed;
+    std::int64_t sink;
+    std::int64_t window;
+    std::size_t sink_at;
+    std::size_t window_at;
+    std::size_t bytes;
+  };
+  Parts parts_for(std::int64_t positions) const noexcept;
+
   KvSide side_;
   int n_heads_;
   int head_dim_;
@@ -95,9 +120,10 @@ class KvStore {
   std::int64_t capacity_ = 0;
   std::int64_t sink_rows_ = 0;
   std::int64_t window_rows_ = 0;
-  AlignedBuffer<std::uint8_t> packed_;  // [n_heads][capacity / kKvPanelRows] panels
-  AlignedBuffer<float> sink_;           // [n_heads][sink_rows][head_dim]
-  AlignedBuffer<float> window_;         // [n_heads][window_rows][head_dim], slot p mod window_rows
+  std::shared_ptr<KvMemory> memory_;
+  std::span<std::uint8_t> packed_;  // [n_heads][capacity / kKvPanelRows] panels
+  std::span<float> sink_;           // [n_heads][sink_rows][head_dim]
+  std::span<float> window_;         // [n_heads][window_rows][head_dim], slot p mod window_rows
 };
 
 template <class Visit>
@@ -158,6 +184,7 @@ class KvCache {
                                    std::int64_t positions);
 
  private:
+  std::int64_t reserved_ = 0;
   std::vector<KvStore> keys_;
   std::vector<KvStore> values_;
 };

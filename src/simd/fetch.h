@@ -7,16 +7,26 @@
 
 namespace quant {
 
-/// Memory that the caller of a kernel comes to next. It may reach beyond what is allocated: asking
-/// for that does no harm.
-struct Fetch {
+/// A piece of memory. It may reach beyond what is allocated: asking for that does no harm.
+struct MemoryPiece {
   uintptr_t from = 0;
   size_t bytes = 0;
+};
 
-  /// Keeps the first n bytes and gives the others.
+/// Where what is asked for waits.
+enum class FetchTo { kL1, kL2 };
+
+/// Memory that the caller of a kernel comes to next, and what it comes to later, which waits in the
+/// L2 cache.
+struct Fetch {
+  MemoryPiece next;
+  MemoryPiece later;
+  FetchTo to = FetchTo::kL1;  // of `next`
+
+  /// Keeps the first n bytes of `next` and gives the others.
   inline __attribute__((always_inline)) Fetch split(size_t n) {
-    const Fetch others{from + n, bytes - n};
-    bytes = n;
+    const Fetch others{{next.from + n, next.bytes - n}, {}, to};
+    next.bytes = n;
     return others;
   }
 };
@@ -25,23 +35,42 @@ struct Fetch {
 class FetchSteps {
  public:
   inline __attribute__((always_inline)) FetchSteps(const Fetch& fetch, size_t steps)
-      : at_(fetch.from),
-        end_(fetch.from + fetch.bytes),
-        lines_a_step_((fetch.bytes + kLine * steps - 1) / (kLine * (steps > 0 ? steps : 1))) {}
+      : at_(fetch.next.from),
+        end_(fetch.next.from + fetch.next.bytes),
+        later_(fetch.later),
+        to_(fetch.to),
+        lines_a_step_((fetch.next.bytes + fetch.later.bytes + kLine * steps - 1) /
+                      (kLine * (steps > 0 ? steps : 1))) {}
   inline __attribute__((always_inline)) void step() { lines(lines_a_step_); }
   /// A part of a step: n cache lines.
   inline __attribute__((always_inline)) void lines(size_t n) {
-    if (at_ >= end_) return;
-    for (size_t i = 0; i < n; ++i) {
-      __builtin_prefetch(reinterpret_cast<const void*>(at_ + kLine * i), 0, 3);
+    if (at_ >= end_) {
+      if (later_.bytes == 0) return;
+      at_ = later_.from;
+      end_ = later_.from + later_.bytes;
+      later_.bytes = 0;
+      to_ = FetchTo::kL2;
+    }
+    if (to_ == FetchTo::kL1) {
+      for (size_t i = 0; i < n; ++i) ask<3>(i);
+    } else {
+      for (size_t i = 0; i < n; ++i) ask<2>(i);
     }
     at_ += kLine * n;
   }
 
  private:
   static constexpr size_t kLine = 64;
+
+  template <int Locality>
+  inline __attribute__((always_inline)) void ask(size_t line) const {
+    __builtin_prefetch(reinterpret_cast<const void*>(at_ + kLine * line), 0, Locality);
+  }
+
   uintptr_t at_;
   uintptr_t end_;
+  MemoryPiece later_;
+  FetchTo to_;
   size_t lines_a_step_;
 };
 

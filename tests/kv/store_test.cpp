@@ -74,23 +74,24 @@ void expect_rows(const For& for_range, PositionRange range, int head, const Deco
   EXPECT_EQ(next, range.end);
 }
 
-void expect_packed(const KvStore& store, PositionRange range) {
+void expect_packed(const KvStore& store, PositionRange range, float base = 0.0f) {
   const KvKernels& kernels = kernels_of(store.side().type);
   const std::size_t row_bytes = kv_format_info(store.side().type).row_bytes(kDim);
   // Visits begin at a panel.
   range.begin = range.begin / kKvPanelRows * kKvPanelRows;
   for (int head = 0; head < kHeads; ++head) {
-    expect_rows(
-        [&](int h, PositionRange r, const auto& visit) { store.for_packed(h, r, visit); }, range,
-        head,
-        [&](const std::uint8_t* panels, int i) {
-          std::vector<std::uint8_t> packed(row_bytes);
-          std::vector<float> row(kDim);
-          kernels.take(panels, kDim, i, packed.data());
-          kernels.decode(packed.data(), kDim, row.data());
-          return row;
-        },
-        [&](int h, std::int64_t p) { return through_codes(store.side().type, row_of(h, p)); });
+    expect_rows([&](int h, PositionRange r, const auto& visit) { store.for_packed(h, r, visit); },
+                range, head,
+                [&](const std::uint8_t* panels, int i) {
+                  std::vector<std::uint8_t> packed(row_bytes);
+                  std::vector<float> row(kDim);
+                  kernels.take(panels, kDim, i, packed.data());
+                  kernels.decode(packed.data(), kDim, row.data());
+                  return row;
+                },
+                [&](int h, std::int64_t p) {
+                  return through_codes(store.side().type, row_of(h, p, base));
+                });
   }
 }
 
@@ -152,6 +153,69 @@ TEST(KvStore, SlidingLayersKeepARing) {
     expect_window(feeder.store, {feeder.position - 16, feeder.position});
   }
   EXPECT_EQ(feeder.store.capacity(), 256);
+}
+
+/// A model's stores share memory, which grows with all of them.
+TEST(KvCache, GrowthKeepsTheRowsOfEveryLayer) {
+  ModelConfig config;
+  config.n_kv_heads = kHeads;
+  config.key_dim = config.value_dim = kDim;
+  config.layers.resize(5);
+  config.layers[2].sliding_window = 100;
+  KvCache cache(config, {{KvType::kFp16, 0, 0}, {KvType::kBf16, 0, 0}}, 1);
+  const auto base_of = [](int layer, int side) { return static_cast<float>(2 * layer + side); };
+  std::int64_t position = 0;
+  for (const std::int64_t end : {1, 40, 300, 1000}) {
+    cache.reserve(end);
+    for (; position < end; ++position) {
+      for (int layer = 0; layer < 5; ++layer) {
+        for (int side = 0; side < 2; ++side) {
+          KvStore& store = side == 0 ? cache.keys(layer) : cache.values(layer);
+          for (int head = 0; head < kHeads; ++head) {
+            const std::vector<float> row = row_of(head, position, base_of(layer, side));
+            ASSERT_TRUE(store.encode(kernels_of(store.side().type), head, position, row.data()));
+          }
+        }
+      }
+    }
+    std::size_t bytes = 0;
+    for (int layer = 0; layer < 5; ++layer) {
+      const PositionRange held{layer == 2 ? std::max<std::int64_t>(0, end - 100) : 0, end};
+      expect_packed(cache.keys(layer), held, base_of(layer, 0));
+      expect_packed(cache.values(layer), held, base_of(layer, 1));
+      bytes += cache.keys(layer).allocated_bytes() + cache.values(layer).allocated_bytes();
+    }
+    EXPECT_EQ(cache.allocated_bytes(), bytes);
+    cache.reserve(1);  // no step back
+    EXPECT_EQ(cache.allocated_bytes(), bytes);
+  }
+}
+
+TEST(KvStore, SharesOfAWindowCoverItsRows) {
+  for (const int window : {1, 100, 256, 257}) {
+    Feeder feeder({KvType::kFp16, window, 0}, 0, 8);
+    feeder.append_all(600, 8);
+    for (int head = 0; head < kHeads; ++head) {
+      std::uintptr_t next = 0;
+      std::uintptr_t first = 0;
+      for (int i = 0; i < 16; ++i) {
+        const MemoryPiece share = feeder.store.share_of_window(head, i, 16);
+        if (i == 0) first = next = share.from;
+        ASSERT_LE(share.from, next);
+        next = std::max(next, share.from + share.bytes);
+      }
+      if (window > kKvChunkRows) {
+        EXPECT_EQ(next, 0u);
+        continue;
+      }
+      const PositionRange seen{600 - window, 600};
+      feeder.store.for_window(head, seen, [&](std::int64_t, int n, const float* rows) {
+        const auto begin = reinterpret_cast<std::uintptr_t>(rows);
+        EXPECT_GE(begin, first);
+        EXPECT_LE(begin + static_cast<std::size_t>(n * kDim) * sizeof(float), next);
+      });
+    }
+  }
 }
 
 TEST(KvStore, Fp32NeedsNoSecondCopy) {

@@ -18,7 +18,7 @@ struct KvAccumulateInt8 {
   using Steps = KvTileSteps<S, Format>;
   using RowSums = KvRowSums<S>;
   using Values = typename RowSums::Values;
-  static constexpr int kRows = kKvSumRows;
+  static constexpr int kRows = kKvChunkRows;
   /// Queries whose weights are rounded together: 24 KiB of codes.
   static constexpr int kQueries = 48;
   /// The largest weight, in steps.

@@ -31,6 +31,8 @@ namespace quant {
 
 inline constexpr int kKvMaxHeadDim = 512;
 inline constexpr int kKvPanelRows = 32;
+/// Rows that attention works on together.
+inline constexpr int kKvChunkRows = 256;
 
 /// Queries in integers, in the basis and order of a format's codes. A block is what shares a scale
 /// in the format; arrays have room for d / 16 of them a query.

@@ -8,8 +8,8 @@
 
 namespace quant {
 
-/// Rows of one sum: what one chunk of attention has. 256·(2^14 - 1)·127 fits 32 bits.
-static constexpr int kKvSumRows = static_cast<int>(kKvChunkRows);
+// A sum has the rows of a chunk.
+static_assert(kKvChunkRows * ((1LL << 14) - 1) * 127 < 1LL << 31);
 
 /// Two bytes of seven bits a weight, each with a sum of its own.
 ///   Weights: codes of a query's weights, stored for 64 rows [i, i + 64) at a time;
@@ -20,8 +20,8 @@ struct KvRowSums {
   using F = typename S::F32x16;
   using I = typename S::I32x16;
   struct Weights {
-    alignas(64) uint8_t high[kKvSumRows];
-    alignas(64) uint8_t low[kKvSumRows];
+    alignas(64) uint8_t high[kKvChunkRows];
+    alignas(64) uint8_t low[kKvChunkRows];
   };
   using Values = I;
   struct Sums {
@@ -57,7 +57,7 @@ struct KvRowSums<S, true> {
   using I = typename S::I32x16;
   /// Rows 0, 2, 1, 3 of each four.
   struct Weights {
-    alignas(64) int16_t word[kKvSumRows];
+    alignas(64) int16_t word[kKvChunkRows];
   };
   struct Values {
     I even, odd;
