@@ -25,7 +25,7 @@ class AlignedBuffer {
     if (::posix_memalign(&memory, alignment, allocated_bytes()) != 0) throw std::bad_alloc();
     data_ = static_cast<T*>(memory);
   }
-  ~AlignedBuffer() { std::free(data_); }
+  ~AlignedBuffer() { ::free(data_); }
   AlignedBuffer(AlignedBuffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {

@@ -5,7 +5,7 @@
 
 namespace quant {
 
-/// What large pages begin at.
+/// Size and alignment of a large page (x86).
 inline constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 /// Large pages for those that lie wholly inside, so that streaming through them misses the TLB

@@ -29,13 +29,15 @@ MemoryPiece rows_after(const KvStore& store, const std::uint8_t* rows, int n) {
 }
 
 /// A single token reads each row of its window just once, from memory that other layers have pushed
-/// out of the caches. Each of the chunks before the window asks for a share.
+/// out of the caches. Each of up to sixteen chunks before the window asks for a share.
 MemoryPiece share_of_window(const KvStore& store, int head, const QueryView& view,
                             PositionRange chunk) {
-  constexpr std::int64_t kShares = 16;
-  const std::int64_t chunks_before = (view.window.begin - chunk.begin) / Attention::kChunk;
-  if (chunks_before < 1 || chunks_before > kShares) return {};
-  return store.share_of_window(head, static_cast<int>(kShares - chunks_before), kShares);
+  constexpr std::int64_t kMostShares = 16;
+  const std::int64_t end = view.window.begin / Attention::kChunk;
+  const std::int64_t begin = std::max(view.sink.begin / Attention::kChunk, end - kMostShares);
+  const std::int64_t at = chunk.begin / Attention::kChunk;
+  if (at < begin || at >= end) return {};
+  return store.share_of_window(head, static_cast<int>(at - begin), static_cast<int>(end - begin));
 }
 
 void clear_weights(PositionRange range, PositionRange chunk, float* weights) {

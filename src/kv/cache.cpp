@@ -9,7 +9,7 @@
 namespace quant {
 namespace {
 
-constexpr std::int64_t kRingGrain = 256;
+constexpr std::int64_t kRingGrain = kKvChunkRows;    // a chunk is one visit
 constexpr std::int64_t kGrowthGrain = kKvPanelRows;  // divides kRingGrain
 
 std::int64_t round_up(std::int64_t n, std::int64_t grain) {
@@ -173,8 +173,9 @@ void KvStore::rewind(const Mark& mark) noexcept {
 }
 
 MemoryPiece KvStore::share_of_window(int head, int i, int n) const noexcept {
-  if (window_rows_ > kKvChunkRows) return {};
+  constexpr std::size_t kMost = 128 << 10;  // what an L2 cache holds beside the chunks
   const std::size_t bytes = to_size(window_rows_ * head_dim_) * sizeof(float);
+  if (bytes > kMost) return {};
   const auto rows = reinterpret_cast<std::uintptr_t>(window_.data()) + to_size(head) * bytes;
   return {rows + bytes * to_size(i) / to_size(n), (bytes + to_size(n) - 1) / to_size(n)};
 }
@@ -202,29 +203,35 @@ KvCache::KvCache(const ModelConfig& config, const KvSpec& spec, int max_batch) {
   }
 }
 
-/// Stores that lie side by side share large pages. Growing needs only a piece of memory twice.
+/// Stores of some layers share a piece of memory, so that large pages can hold them. They are the
+/// same ones each time: growing needs only one piece twice.
 void KvCache::reserve(std::int64_t positions) {
-  constexpr std::size_t kPiece = std::size_t{32} << 20;
-  if (positions <= reserved_) return;
+  constexpr std::size_t kStoresAPiece = 16;
   std::vector<KvStore*> stores;
   for (std::size_t layer = 0; layer < keys_.size(); ++layer) {
     stores.push_back(&keys_[layer]);
     stores.push_back(&values_[layer]);
   }
-  for (std::size_t first = 0; first < stores.size();) {
-    std::size_t last = first;
+  for (std::size_t first = 0; first < stores.size(); first += kStoresAPiece) {
+    const std::span piece =
+        std::span(stores).subspan(first, std::min(kStoresAPiece, stores.size() - first));
+    std::size_t now = 0;
     std::size_t bytes = 0;
-    while (last < stores.size() && bytes < kPiece) bytes += stores[last++]->bytes_for(positions);
-    const std::size_t alignment = bytes < kHugePage ? KvMemory::kAlignment : kHugePage;
-    const auto memory = std::make_shared<KvMemory>(bytes, alignment);
-    advise_huge_pages(memory->data(), bytes);
-    for (std::size_t offset = 0; first < last; ++first) {
-      const std::size_t taken = stores[first]->bytes_for(positions);
-      stores[first]->reserve(positions, memory, offset);
+    for (const KvStore* store : piece) {
+      now += store->allocated_bytes();
+      bytes += store->bytes_for(positions);
+    }
+    if (bytes == now) continue;
+    const bool huge = bytes >= kHugePage;
+    const auto memory = std::make_shared<KvMemory>(bytes, huge ? kHugePage : KvMemory::kAlignment);
+    if (huge) advise_huge_pages(memory->data(), bytes);
+    std::size_t offset = 0;
+    for (KvStore* store : piece) {
+      const std::size_t taken = store->bytes_for(positions);
+      store->reserve(positions, memory, offset);
       offset += taken;
     }
   }
-  reserved_ = positions;
 }
 
 KvCache::Mark KvCache::mark() const {

@@ -87,7 +87,7 @@ class KvStore {
   void for_sink(int head, PositionRange range, const Visit& visit) const noexcept;
   template <class Visit>
   void for_window(int head, PositionRange range, const Visit& visit) const noexcept;
-  /// Where share i of n of a head's window lies; nothing if that is longer than a chunk.
+  /// Where share i of n of a head's window lies; nothing if that is too long to wait in a cache.
   MemoryPiece share_of_window(int head, int i, int n) const noexcept;
 
   /// Bytes of this store's memory now.
@@ -184,7 +184,6 @@ class KvCache {
                                    std::int64_t positions);
 
  private:
-  std::int64_t reserved_ = 0;
   std::vector<KvStore> keys_;
   std::vector<KvStore> values_;
 };

@@ -23,7 +23,7 @@ struct Fetch {
   MemoryPiece later;
   FetchTo to = FetchTo::kL1;  // of `next`
 
-  /// Keeps the first n bytes of `next` and gives the others.
+  /// Keeps `later` and the first n bytes of `next`, and gives the others.
   inline __attribute__((always_inline)) Fetch split(size_t n) {
     const Fetch others{{next.from + n, next.bytes - n}, {}, to};
     next.bytes = n;
@@ -38,9 +38,12 @@ class FetchSteps {
       : at_(fetch.next.from),
         end_(fetch.next.from + fetch.next.bytes),
         later_(fetch.later),
-        to_(fetch.to),
-        lines_a_step_((fetch.next.bytes + fetch.later.bytes + kLine * steps - 1) /
-                      (kLine * (steps > 0 ? steps : 1))) {}
+        to_(fetch.to) {
+    // The step that ends `next` is not filled up from `later`.
+    if (fetch.later.bytes > 0) --steps;
+    if (steps == 0) steps = 1;
+    lines_a_step_ = (fetch.next.bytes + fetch.later.bytes + kLine * steps - 1) / (kLine * steps);
+  }
   inline __attribute__((always_inline)) void step() { lines(lines_a_step_); }
   /// A part of a step: n cache lines.
   inline __attribute__((always_inline)) void lines(size_t n) {

@@ -1,7 +1,9 @@
 // KvStore: what was put in comes out at the right position, through rings, growth and batches.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <vector>
@@ -99,17 +101,17 @@ std::vector<float> exact_row(const float* rows, int i) {
   return {rows + i * kDim, rows + (i + 1) * kDim};
 }
 
-void expect_window(const KvStore& store, PositionRange range) {
+void expect_window(const KvStore& store, PositionRange range, float base = 0.0f) {
   for (int head = 0; head < kHeads; ++head) {
     expect_rows([&](int h, PositionRange r, const auto& visit) { store.for_window(h, r, visit); },
-                range, head, exact_row, [](int h, std::int64_t p) { return row_of(h, p); });
+                range, head, exact_row, [&](int h, std::int64_t p) { return row_of(h, p, base); });
   }
 }
 
-void expect_sink(const KvStore& store, PositionRange range) {
+void expect_sink(const KvStore& store, PositionRange range, float base = 0.0f) {
   for (int head = 0; head < kHeads; ++head) {
     expect_rows([&](int h, PositionRange r, const auto& visit) { store.for_sink(h, r, visit); },
-                range, head, exact_row, [](int h, std::int64_t p) { return row_of(h, p); });
+                range, head, exact_row, [&](int h, std::int64_t p) { return row_of(h, p, base); });
   }
 }
 
@@ -157,63 +159,83 @@ TEST(KvStore, SlidingLayersKeepARing) {
 
 /// A model's stores share memory, which grows with all of them.
 TEST(KvCache, GrowthKeepsTheRowsOfEveryLayer) {
+  constexpr int kLayers = 21;  // pieces of memory are not as many stores each
   ModelConfig config;
+  config.n_layers = kLayers;
   config.n_kv_heads = kHeads;
   config.key_dim = config.value_dim = kDim;
-  config.layers.resize(5);
-  config.layers[2].sliding_window = 100;
-  KvCache cache(config, {{KvType::kFp16, 0, 0}, {KvType::kBf16, 0, 0}}, 1);
-  const auto base_of = [](int layer, int side) { return static_cast<float>(2 * layer + side); };
+  config.layers.resize(kLayers);
+  for (const std::size_t sliding : {2, 9}) config.layers[sliding].sliding_window = 100;
+  const KvSpec spec{{KvType::kFp16, 5, 3}, {KvType::kBf16, 40, 0}};
+  KvCache cache(config, spec, 1);
   std::int64_t position = 0;
-  for (const std::int64_t end : {1, 40, 300, 1000}) {
+  const auto for_stores = [&](const auto& visit) {
+    for (int layer = 0; layer < kLayers; ++layer) {
+      const bool sliding = config.layers[static_cast<std::size_t>(layer)].sliding_window > 0;
+      visit(cache.keys(layer), static_cast<float>(2 * layer), sliding);
+      visit(cache.values(layer), static_cast<float>(2 * layer + 1), sliding);
+    }
+  };
+  const auto append = [&](KvStore& store, float base, bool) {
+    std::vector<float> rows(kHeads * kDim);
+    for (int head = 0; head < kHeads; ++head) {
+      const std::vector<float> row = row_of(head, position, base);
+      std::ranges::copy(row, rows.begin() + head * kDim);
+      ASSERT_TRUE(store.encode(kernels_of(store.side().type), head, position, row.data()));
+    }
+    store.commit(position, position + 1, rows.data(), kDim);
+  };
+  const auto check = [&](KvStore& store, float base, bool sliding) {
+    const std::int64_t first = sliding ? std::max<std::int64_t>(0, position - 100) : 0;
+    expect_packed(store, {first, position}, base);
+    expect_window(store, {std::max<std::int64_t>(0, position - store.side().window), position},
+                  base);
+    expect_sink(store, {0, std::min<std::int64_t>(position, store.side().sink)}, base);
+  };
+  for (const std::int64_t end : {1, 40, 300, 700, 20'000}) {
     cache.reserve(end);
-    for (; position < end; ++position) {
-      for (int layer = 0; layer < 5; ++layer) {
-        for (int side = 0; side < 2; ++side) {
-          KvStore& store = side == 0 ? cache.keys(layer) : cache.values(layer);
-          for (int head = 0; head < kHeads; ++head) {
-            const std::vector<float> row = row_of(head, position, base_of(layer, side));
-            ASSERT_TRUE(store.encode(kernels_of(store.side().type), head, position, row.data()));
-          }
-        }
-      }
-    }
-    std::size_t bytes = 0;
-    for (int layer = 0; layer < 5; ++layer) {
-      const PositionRange held{layer == 2 ? std::max<std::int64_t>(0, end - 100) : 0, end};
-      expect_packed(cache.keys(layer), held, base_of(layer, 0));
-      expect_packed(cache.values(layer), held, base_of(layer, 1));
-      bytes += cache.keys(layer).allocated_bytes() + cache.values(layer).allocated_bytes();
-    }
-    EXPECT_EQ(cache.allocated_bytes(), bytes);
-    cache.reserve(1);  // no step back
-    EXPECT_EQ(cache.allocated_bytes(), bytes);
+    for_stores(check);
+    for (; position < std::min<std::int64_t>(end, 700); ++position) for_stores(append);
+    for_stores(check);
+    EXPECT_EQ(cache.allocated_bytes(), KvCache::formula_bytes(config, spec, 1, end));
+    const std::uint8_t* rows = nullptr;
+    cache.keys(0).for_packed(0, {0, 1}, [&](auto, auto, const std::uint8_t* p) { rows = p; });
+    cache.reserve(1);  // no step back, and no move
+    cache.keys(0).for_packed(0, {0, 1},
+                             [&](auto, auto, const std::uint8_t* p) { EXPECT_EQ(p, rows); });
+    EXPECT_EQ(cache.allocated_bytes(), KvCache::formula_bytes(config, spec, 1, end));
   }
 }
 
-TEST(KvStore, SharesOfAWindowCoverItsRows) {
-  for (const int window : {1, 100, 256, 257}) {
+TEST(KvStore, SharesOfAWindowAreItsRows) {
+  constexpr std::size_t kRow = kDim * sizeof(float);
+  for (const int window : {1, 100, 256, 2048, 2049}) {
     Feeder feeder({KvType::kFp16, window, 0}, 0, 8);
-    feeder.append_all(600, 8);
-    for (int head = 0; head < kHeads; ++head) {
-      std::uintptr_t next = 0;
-      std::uintptr_t first = 0;
-      for (int i = 0; i < 16; ++i) {
-        const MemoryPiece share = feeder.store.share_of_window(head, i, 16);
-        if (i == 0) first = next = share.from;
-        ASSERT_LE(share.from, next);
-        next = std::max(next, share.from + share.bytes);
+    feeder.append_all(2400, 8);
+    for (const int n : {1, 3, 16}) {
+      for (int head = 0; head < kHeads; ++head) {
+        std::uintptr_t first = UINTPTR_MAX;
+        std::uintptr_t last = 0;
+        feeder.store.for_window(
+            head, {2400 - window, 2400}, [&](std::int64_t, int count, const float* rows) {
+              const auto begin = reinterpret_cast<std::uintptr_t>(rows);
+              first = std::min(first, begin);
+              last = std::max(last, begin + static_cast<std::size_t>(count) * kRow);
+            });
+        std::uintptr_t next = first;
+        for (int i = 0; i < n; ++i) {
+          const MemoryPiece share = feeder.store.share_of_window(head, i, n);
+          if (window > 2048) {  // 128 KiB
+            EXPECT_EQ(share.bytes, 0u);
+            continue;
+          }
+          const std::size_t bytes = static_cast<std::size_t>(window) * kRow;
+          EXPECT_LE(share.from, next);
+          EXPECT_LE(share.bytes, bytes / static_cast<std::size_t>(n) + 1);
+          next = share.from + share.bytes;
+        }
+        EXPECT_EQ(next, window > 2048 ? first : last);
       }
-      if (window > kKvChunkRows) {
-        EXPECT_EQ(next, 0u);
-        continue;
-      }
-      const PositionRange seen{600 - window, 600};
-      feeder.store.for_window(head, seen, [&](std::int64_t, int n, const float* rows) {
-        const auto begin = reinterpret_cast<std::uintptr_t>(rows);
-        EXPECT_GE(begin, first);
-        EXPECT_LE(begin + static_cast<std::size_t>(n * kDim) * sizeof(float), next);
-      });
     }
   }
 }
