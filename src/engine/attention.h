@@ -123,6 +123,8 @@ class Attention {
   void set_views(const Task& task) const noexcept;
   // attention_chunk.cpp:
   void attend_chunk(const Task& task, std::int64_t chunk, const Part& part) const noexcept;
+  Fetch fetch_after(const Task& task, const KvStore& store, const QueryView& view,
+                    PositionRange chunk, const std::uint8_t* rows, int n) const noexcept;
   Fetch score_chunk(const Task& task, PositionRange chunk) const noexcept;
   void score_exact(const Task& task, PositionRange chunk) const noexcept;
   void softmax_chunk(const Task& task, PositionRange chunk, const Part& part,

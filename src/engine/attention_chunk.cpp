@@ -67,6 +67,16 @@ void Attention::attend_chunk(const Task& task, std::int64_t chunk,
   accumulate_chunk(task, positions, part);
 }
 
+/// What to ask for while a kernel works on n packed rows of a chunk. view: the first token's.
+Fetch Attention::fetch_after(const Task& task, const KvStore& store, const QueryView& view,
+                             PositionRange chunk, const std::uint8_t* rows, int n) const noexcept {
+  Fetch fetch{rows_after(store, rows, n), {}, fetch_to_};
+  if (task.block.count == 1) {
+    fetch.later = share_of_window(store, task.block.kv_head, view, chunk);
+  }
+  return fetch;
+}
+
 /// Fills work.scores with the scores of all that is visible. Attention computes for about as long
 /// as memory takes, but pages and the turns that keys and values take stop the processor's own
 /// prefetcher, so each chunk asks for the next. Gives what the softmax is to ask for: a single
@@ -82,11 +92,8 @@ Fetch Attention::score_chunk(const Task& task, PositionRange chunk) const noexce
       [&](std::int64_t p, int n, const std::uint8_t* packed) {
         float* scores = work.scores.data() + (p - chunk.begin);
         if (layer.int8_scores) {
-          Fetch fetch{rows_after(layer.keys, packed, n), {}, fetch_to_};
-          if (block.count == 1) {
-            fetch.later = share_of_window(layer.keys, block.kv_head, work.key_views[0], chunk);
-            left = fetch.split(fetch.next.bytes / 2);
-          }
+          Fetch fetch = fetch_after(task, layer.keys, work.key_views[0], chunk, packed, n);
+          if (block.count == 1) left = fetch.split(fetch.next.bytes / 2);
           layer.key_kernels.score_int8(packed, n, key_dim_, int8, rows, scores, kStride, fetch);
         } else {
           layer.key_kernels.score(packed, n, key_dim_, packed_queries, rows, scores, kStride);
@@ -177,12 +184,9 @@ void Attention::accumulate_chunk(const Task& task, PositionRange chunk,
         const KvKernels& kernels = layer.value_kernels;
         float* weights = work.scores.data() + (p - chunk.begin);
         if (layer.int8_values) {
-          Fetch fetch{rows_after(layer.values, packed, n), {}, fetch_to_};
-          if (block.count == 1) {
-            fetch.later = share_of_window(layer.values, block.kv_head, work.value_views[0], chunk);
-          }
-          kernels.accumulate_int8(packed, n, value_dim_, weights, kStride, rows, part.packed,
-                                  fetch);
+          kernels.accumulate_int8(
+              packed, n, value_dim_, weights, kStride, rows, part.packed,
+              fetch_after(task, layer.values, work.value_views[0], chunk, packed, n));
         } else {
           kernels.accumulate(packed, n, value_dim_, weights, kStride, rows, part.packed);
         }

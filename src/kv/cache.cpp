@@ -222,9 +222,7 @@ void KvCache::reserve(std::int64_t positions) {
       bytes += store->bytes_for(positions);
     }
     if (bytes == now) continue;
-    const bool huge = bytes >= kHugePage;
-    const auto memory = std::make_shared<KvMemory>(bytes, huge ? kHugePage : KvMemory::kAlignment);
-    if (huge) advise_huge_pages(memory->data(), bytes);
+    const auto memory = std::make_shared<KvMemory>(in_huge_pages<std::uint8_t>(bytes));
     std::size_t offset = 0;
     for (KvStore* store : piece) {
       const std::size_t taken = store->bytes_for(positions);

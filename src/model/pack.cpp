@@ -52,8 +52,7 @@ void pack_weights(ModelWeights& weights, int threads) {
     w->panel_bytes = weight_kernels(kernels, w->type).panel_bytes(w->cols);
     bytes += to_size(w->n_panels()) * w->panel_bytes;
   }
-  weights.panels = AlignedBuffer<std::byte>(bytes, kHugePage);
-  advise_huge_pages(weights.panels.data(), bytes);
+  weights.panels = in_huge_pages<std::byte>(bytes);
   std::byte* panels = weights.panels.data();
   for (Matrix* w : matrices) {
     pack_matrix(*w, weight_kernels(kernels, w->type), panels, threads);
