@@ -124,7 +124,8 @@ void run_kv(benchmark::State& state, const KvKernels& kernels, const KvFormatInf
   std::vector<float> weights(static_cast<std::size_t>(queries) * kStride, 0.0f);
   for (auto _ : state) {
     if (step == KvStep::kScore) {
-      kernels.score(rows.data(), kPositions, dim, heads.data(), queries, weights.data(), kStride);
+      kernels.score(rows.data(), kPositions, dim, heads.data(), queries, weights.data(), kStride,
+                    {});
     } else if (step == KvStep::kScoreInt8) {
       kernels.score_int8(rows.data(), kPositions, dim, int8, queries, weights.data(), kStride, {});
     } else if (step == KvStep::kAccumulateInt8) {
@@ -132,7 +133,7 @@ void run_kv(benchmark::State& state, const KvKernels& kernels, const KvFormatInf
                               heads.data(), {});
     } else {
       kernels.accumulate(rows.data(), kPositions, dim, weights.data(), kStride, queries,
-                         heads.data());
+                         heads.data(), {});
     }
     benchmark::ClobberMemory();
   }

@@ -13,12 +13,11 @@ namespace {
 /// Query rows that share a decode of a tile. More would push scores out of the L2 cache.
 constexpr int kBlockRows = 48;
 
-/// Where the next chunk's rows wait. In a small L1 cache two chunks and their scores push each
-/// other out: docs/performance.md.
-FetchTo fetch_to() {
-  constexpr std::size_t kRoomy = 48 << 10;
-  const std::size_t l1 = l1_data_bytes();
-  return l1 == 0 || l1 >= kRoomy ? FetchTo::kL1 : FetchTo::kL2;
+/// Where the next chunk's rows wait. If they and those at work, keys and values, leave too little
+/// of the L1 cache, they push each other and the scores out: docs/performance.md.
+FetchTo fetch_to(std::size_t l1_bytes, const KvStore& keys, const KvStore& values) {
+  const std::size_t rows = to_size(2 * Attention::kChunk) * (keys.row_bytes() + values.row_bytes());
+  return rows <= l1_bytes / 4 * 3 ? FetchTo::kL1 : FetchTo::kL2;
 }
 
 }  // namespace
@@ -63,7 +62,7 @@ Attention::Attention(const ModelConfig& config, const Kernels& kernels, MathMode
       value_dim_(config.value_dim),
       softcap_(config.attention_softcap),
       block_tokens_(std::clamp(kBlockRows / group_, 1, max_batch)),
-      fetch_to_(fetch_to()),
+      l1_bytes_(l1_data_bytes()),
       split_queries_(n_heads_, key_dim_),
       split_undone_(std::make_unique<Undone[]>(to_size(n_kv_heads_))) {
   for (int thread = 0; thread < threads; ++thread) workspaces_.emplace_back(*this);
@@ -98,7 +97,8 @@ void Attention::operator()(const KvStore& keys, const KvStore& values,
                     .int8_scores = fast && key_kernels.score_int8 != nullptr,
                     .int8_values = fast && value_kernels.accumulate_int8 != nullptr,
                     .exact_keys = has_exact(keys.side()),
-                    .exact_values = has_exact(values.side())};
+                    .exact_values = has_exact(values.side()),
+                    .fetch_to = fetch_to(l1_bytes_, keys, values)};
   if (batch.n_tokens == 1 && threads_ > 1) {
     attend_split(layer);
     return;

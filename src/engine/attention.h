@@ -94,6 +94,7 @@ class Attention {
     bool int8_values;
     bool exact_keys;    // there is a sink or a window
     bool exact_values;  // the same for values
+    FetchTo fetch_to;
   };
   /// A block at work: its queries are rows [first_row, …) of `queries`.
   struct Task {
@@ -150,7 +151,7 @@ class Attention {
   int value_dim_;
   float softcap_;
   int block_tokens_;
-  FetchTo fetch_to_;
+  std::size_t l1_bytes_;
   std::vector<Workspace> workspaces_;  // [threads]
   // For a single token, whose chunks are shared out:
   Queries split_queries_;                   // [n_heads]

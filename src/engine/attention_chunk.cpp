@@ -70,7 +70,7 @@ void Attention::attend_chunk(const Task& task, std::int64_t chunk,
 /// What to ask for while a kernel works on n packed rows of a chunk. view: the first token's.
 Fetch Attention::fetch_after(const Task& task, const KvStore& store, const QueryView& view,
                              PositionRange chunk, const std::uint8_t* rows, int n) const noexcept {
-  Fetch fetch{rows_after(store, rows, n), {}, fetch_to_};
+  Fetch fetch{rows_after(store, rows, n), {}, task.layer.fetch_to};
   if (task.block.count == 1) {
     fetch.later = share_of_window(store, task.block.kv_head, view, chunk);
   }
@@ -80,7 +80,7 @@ Fetch Attention::fetch_after(const Task& task, const KvStore& store, const Query
 /// Fills work.scores with the scores of all that is visible. Attention computes for about as long
 /// as memory takes, but pages and the turns that keys and values take stop the processor's own
 /// prefetcher, so each chunk asks for the next. Gives what the softmax is to ask for: a single
-/// token's scores are done before memory is.
+/// token's scores in integers are done before memory is.
 Fetch Attention::score_chunk(const Task& task, PositionRange chunk) const noexcept {
   const auto& [layer, block, queries, first_row, work] = task;
   const int rows = block.count * group_;
@@ -91,12 +91,13 @@ Fetch Attention::score_chunk(const Task& task, PositionRange chunk) const noexce
       block.kv_head, union_of(work.key_views, block.count, chunk, &QueryView::packed),
       [&](std::int64_t p, int n, const std::uint8_t* packed) {
         float* scores = work.scores.data() + (p - chunk.begin);
+        Fetch fetch = fetch_after(task, layer.keys, work.key_views[0], chunk, packed, n);
         if (layer.int8_scores) {
-          Fetch fetch = fetch_after(task, layer.keys, work.key_views[0], chunk, packed, n);
           if (block.count == 1) left = fetch.split(fetch.next.bytes / 2);
           layer.key_kernels.score_int8(packed, n, key_dim_, int8, rows, scores, kStride, fetch);
         } else {
-          layer.key_kernels.score(packed, n, key_dim_, packed_queries, rows, scores, kStride);
+          layer.key_kernels.score(packed, n, key_dim_, packed_queries, rows, scores, kStride,
+                                  fetch);
         }
       });
   if (layer.exact_keys) score_exact(task, chunk);
@@ -118,7 +119,7 @@ void Attention::score_exact(const Task& task, PositionRange chunk) const noexcep
   for_exact(layer.keys, block.kv_head, sink, window, layer.batch.first_position, fresh,
             [&](std::int64_t p, int n, const float* exact) {
               fp32.score(reinterpret_cast<const std::uint8_t*>(exact), n, key_dim_, exact_queries,
-                         rows, scores + (p - chunk.begin), kStride);
+                         rows, scores + (p - chunk.begin), kStride, {});
             });
   for (int row = 0; row < rows && block.count > 1; ++row) {
     const std::size_t list = to_size(row) * kStride;
@@ -183,12 +184,12 @@ void Attention::accumulate_chunk(const Task& task, PositionRange chunk,
       [&](std::int64_t p, int n, const std::uint8_t* packed) {
         const KvKernels& kernels = layer.value_kernels;
         float* weights = work.scores.data() + (p - chunk.begin);
+        const Fetch fetch = fetch_after(task, layer.values, work.value_views[0], chunk, packed, n);
         if (layer.int8_values) {
-          kernels.accumulate_int8(
-              packed, n, value_dim_, weights, kStride, rows, part.packed,
-              fetch_after(task, layer.values, work.value_views[0], chunk, packed, n));
+          kernels.accumulate_int8(packed, n, value_dim_, weights, kStride, rows, part.packed,
+                                  fetch);
         } else {
-          kernels.accumulate(packed, n, value_dim_, weights, kStride, rows, part.packed);
+          kernels.accumulate(packed, n, value_dim_, weights, kStride, rows, part.packed, fetch);
         }
       });
 }
@@ -217,7 +218,7 @@ void Attention::accumulate_exact(const Task& task, PositionRange chunk,
   for_exact(layer.values, block.kv_head, sink, window, layer.batch.first_position, fresh,
             [&](std::int64_t p, int n, const float* exact) {
               fp32.accumulate(reinterpret_cast<const std::uint8_t*>(exact), n, value_dim_,
-                              weights + (p - chunk.begin), kStride, rows, part.exact);
+                              weights + (p - chunk.begin), kStride, rows, part.exact, {});
             });
   for (int row = 0; row < rows && block.count == 1; ++row) {
     clear_weights(sink, chunk, weights + to_size(row) * kStride);

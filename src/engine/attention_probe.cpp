@@ -97,7 +97,7 @@ void AttentionProbe::score_packed(const Layer& layer, const Block& block,
   layer.keys.for_packed(block.head / group_, block.seen,
                         [&](std::int64_t p, int n, const std::uint8_t* packed) {
                           kernels.score(packed, n, key_dim_, work.queries.data(), block.count,
-                                        work.scores.data() + (p - block.seen.begin), stride_);
+                                        work.scores.data() + (p - block.seen.begin), stride_, {});
                         });
 }
 
@@ -116,7 +116,7 @@ void AttentionProbe::score_exact(const Layer& layer, const Block& block, int row
   for_exact(layer.keys, kv_head, view.sink, view.window, batch_begin, fresh,
             [&](std::int64_t p, int n, const float* exact) {
               fp32.score(reinterpret_cast<const std::uint8_t*>(exact), n, key_dim_,
-                         query(layer, block, row), 1, scores + (p - block.seen.begin), stride_);
+                         query(layer, block, row), 1, scores + (p - block.seen.begin), stride_, {});
             });
 }
 

@@ -32,15 +32,17 @@ struct Fetch {
 };
 
 /// Asks for all of it within `steps` steps, which should be as even as the work between them.
-class FetchSteps {
+/// Ask: what asks for a cache line, ask<locality>(address).
+template <class Ask>
+class FetchStepsWith {
  public:
-  inline __attribute__((always_inline)) FetchSteps(const Fetch& fetch, size_t steps)
+  inline __attribute__((always_inline)) FetchStepsWith(const Fetch& fetch, size_t steps)
       : at_(fetch.next.from),
         end_(fetch.next.from + fetch.next.bytes),
         later_(fetch.later),
         to_(fetch.to) {
     // The step that ends `next` is not filled up from `later`.
-    if (fetch.later.bytes > 0) --steps;
+    if (later_.bytes > 0 && steps > 0) --steps;
     if (steps == 0) steps = 1;
     lines_a_step_ = (fetch.next.bytes + fetch.later.bytes + kLine * steps - 1) / (kLine * steps);
   }
@@ -55,9 +57,9 @@ class FetchSteps {
       to_ = FetchTo::kL2;
     }
     if (to_ == FetchTo::kL1) {
-      for (size_t i = 0; i < n; ++i) ask<3>(i);
+      for (size_t i = 0; i < n; ++i) Ask::template ask<3>(at_ + kLine * i);
     } else {
-      for (size_t i = 0; i < n; ++i) ask<2>(i);
+      for (size_t i = 0; i < n; ++i) Ask::template ask<2>(at_ + kLine * i);
     }
     at_ += kLine * n;
   }
@@ -65,16 +67,19 @@ class FetchSteps {
  private:
   static constexpr size_t kLine = 64;
 
-  template <int Locality>
-  inline __attribute__((always_inline)) void ask(size_t line) const {
-    __builtin_prefetch(reinterpret_cast<const void*>(at_ + kLine * line), 0, Locality);
-  }
-
   uintptr_t at_;
   uintptr_t end_;
   MemoryPiece later_;
   FetchTo to_;
   size_t lines_a_step_;
 };
+
+struct AskMemory {
+  template <int Locality>
+  static inline __attribute__((always_inline)) void ask(uintptr_t line) {
+    __builtin_prefetch(reinterpret_cast<const void*>(line), 0, Locality);
+  }
+};
+using FetchSteps = FetchStepsWith<AskMemory>;
 
 }  // namespace quant

@@ -30,7 +30,7 @@ std::vector<float> scores_of(const KvKernels& kernels, const PackedRows& rows, i
   const int n_queries = static_cast<int>(queries.size()) / rows.d;
   const std::size_t stride = size(n) + kGap;
   Guarded<float> scores(size(n_queries) * stride);
-  kernels.score(rows.data(), n, rows.d, queries.data(), n_queries, scores.data(), stride);
+  kernels.score(rows.data(), n, rows.d, queries.data(), n_queries, scores.data(), stride, {});
   EXPECT_TRUE(scores.intact()) << "d " << rows.d << ", n " << n;
   return scores.values();
 }
@@ -73,7 +73,7 @@ std::vector<float> sums_of(const KvKernels& kernels, const PackedRows& rows, int
   Guarded<float> acc(start.size());
   std::copy(start.begin(), start.end(), acc.data());
   kernels.accumulate(rows.data(), n, rows.d, weights.data(), stride,
-                     static_cast<int>(start.size()) / rows.d, acc.data());
+                     static_cast<int>(start.size()) / rows.d, acc.data(), {});
   EXPECT_TRUE(acc.intact()) << "d " << rows.d << ", n " << n;
   return acc.values();
 }
@@ -170,6 +170,42 @@ TEST_P(KvConformance, ScoresAndSumsAreScalarsBits) {
           const std::vector<float> w = random_weights(weights.size(), 2);
           ASSERT_TRUE(same_bits(int8_sums_of(c.kernels(), rows, n, w, kMostRows, start),
                                 int8_sums_of(c.scalar(), rows, n, w, kMostRows, start)))
+              << "d " << d << ", n " << n << ", " << n_queries << " queries";
+        }
+      }
+    }
+  }
+}
+
+/// What is asked for need not even exist.
+TEST_P(KvConformance, FetchingChangesNoResult) {
+  const Fetch fetches[] = {{{64, 40000}, {}, FetchTo::kL1},
+                           {{64, 300}, {1 << 20, 5000}, FetchTo::kL2}};
+  for (const int d : {16, 80, 256}) {
+    const PackedRows rows(c, kMostRows, d);
+    for (const int n : {1, 16, 33, 83}) {
+      for (const int n_queries : {1, 4, 7, 25}) {
+        const std::vector<float> queries = random_floats(size(n_queries * d), 1);
+        const std::vector<float> weights = random_weights(size(n_queries * n), 2);
+        const auto results_with = [&](const Fetch& fetch) {
+          std::vector<float> results(size(2 * n_queries * (n + d)), 0.0f);
+          float* out = results.data();
+          std::vector<float> used = weights;
+          c.kernels().score(rows.data(), n, d, queries.data(), n_queries, out, size(n), fetch);
+          out += n_queries * n;
+          c.kernels().accumulate(rows.data(), n, d, used.data(), size(n), n_queries, out, fetch);
+          if (c.kernels().score_int8 == nullptr) return results;
+          out += n_queries * d;
+          Int8Queries rounded(c.kernels(), queries, d);
+          c.kernels().score_int8(rows.data(), n, d, rounded.view(), n_queries, out, size(n), fetch);
+          out += n_queries * n;
+          c.kernels().accumulate_int8(rows.data(), n, d, weights.data(), size(n), n_queries, out,
+                                      fetch);
+          return results;
+        };
+        const std::vector<float> expected = results_with({});
+        for (const Fetch& fetch : fetches) {
+          ASSERT_TRUE(same_bits(results_with(fetch), expected))
               << "d " << d << ", n " << n << ", " << n_queries << " queries";
         }
       }
@@ -386,9 +422,9 @@ TEST_P(KvConformance, RowsMayBeDividedBetweenPanels) {
     const std::vector<float> weights = random_floats(3 * kRows, 12);
     std::vector<float> whole_scores(3 * kRows);
     std::vector<float> whole_sums(size(3 * d), 0.0f);
-    c.kernels().score(rows.data(), kRows, d, queries.data(), 3, whole_scores.data(), kRows);
+    c.kernels().score(rows.data(), kRows, d, queries.data(), 3, whole_scores.data(), kRows, {});
     std::vector<float> used = weights;
-    c.kernels().accumulate(rows.data(), kRows, d, used.data(), kRows, 3, whole_sums.data());
+    c.kernels().accumulate(rows.data(), kRows, d, used.data(), kRows, 3, whole_sums.data(), {});
     for (const int step : {32, 64, 96}) {
       std::vector<float> scores(3 * kRows);
       std::vector<float> sums(size(3 * d), 0.0f);
@@ -396,8 +432,8 @@ TEST_P(KvConformance, RowsMayBeDividedBetweenPanels) {
       for (int i = 0; i < kRows; i += step) {
         const int n = std::min(step, kRows - i);
         const std::uint8_t* first = rows.data() + size(i) * c.row_bytes(d);
-        c.kernels().score(first, n, d, queries.data(), 3, scores.data() + i, kRows);
-        c.kernels().accumulate(first, n, d, used.data() + i, kRows, 3, sums.data());
+        c.kernels().score(first, n, d, queries.data(), 3, scores.data() + i, kRows, {});
+        c.kernels().accumulate(first, n, d, used.data() + i, kRows, 3, sums.data(), {});
       }
       ASSERT_TRUE(same_bits(scores, whole_scores)) << step;
       ASSERT_TRUE(same_bits(sums, whole_sums)) << step;

@@ -3,6 +3,7 @@
 
 #include "formats/kv/row.h"
 #include "formats/kv/tile.h"
+#include "simd/fetch.h"
 
 namespace quant {
 
@@ -16,10 +17,12 @@ struct KvAccumulate {
 
   /// acc[h][j] += Σ_i weights[h][i]·decode(row i)[j] for j in [0, d); see kv_format.h.
   static void run(const uint8_t* packed, int n, int d, float* weights, size_t weights_stride,
-                  int n_queries, float* acc) {
-    const Rows rows{packed, Format::row_bytes(d), n, d, weights, weights_stride, n_queries};
+                  int n_queries, float* acc, const Fetch& fetch) {
+    const bool direct = !KvInPanels<Format> && n_queries <= kDirectQueries;
+    FetchSteps ahead(fetch, static_cast<size_t>(steps(n, d, direct ? n_queries : 1)));
+    const Rows rows{packed, Format::row_bytes(d), n, d, weights, weights_stride, n_queries, ahead};
     if constexpr (!KvInPanels<Format>) {
-      if (n_queries <= kDirectQueries) {
+      if (direct) {
         all_columns<Direct>(rows, weights, acc);
         return;
       }
@@ -42,9 +45,19 @@ struct KvAccumulate {
     const float* weights;  // [n_queries][weights_stride]
     size_t weights_stride;
     int n_queries;
+    FetchSteps& ahead;
 
     const uint8_t* at(int r) const { return packed + static_cast<size_t>(r) * row_bytes; }
   };
+
+  /// How often rows ask memory for what is next: each time a row's block of columns is loaded, or
+  /// a 16×16 block is unpacked. n_queries: for which rows are loaded again.
+  static int steps(int n, int d, int n_queries) {
+    constexpr int C = S::kBlockColumns;
+    if constexpr (KvInPanels<Format>) return (n + 15) / 16 * (d / 16);
+    const int column_blocks = d / (16 * C) + d / 16 % C;
+    return n * column_blocks * ((n_queries + S::kBlockRows - 1) / S::kBlockRows);
+  }
 
   /// Values of a row in columns [j, j + 16·C), straight from its codes.
   struct Direct {
@@ -54,7 +67,7 @@ struct KvAccumulate {
     template <int C>
     inline __attribute__((always_inline)) void load(int r, F (&v)[C]) const {
       const uint8_t* row = rows->at(r);
-      if (j == 0 && r % 16 == 0) prefetch_ahead_of(row, 16, rows->row_bytes);
+      rows->ahead.step();
 #pragma GCC unroll 4
       for (int c = 0; c < C; ++c) v[c] = Format::values16(row, rows->d, j + 16 * c);
     }
@@ -109,8 +122,8 @@ struct KvAccumulate {
     if constexpr (KvInPanels<Format>) {
       for (int r = 0; r < rows.n; r += 16) {
         const auto sixteen = KvPanel<S, Format>::rows_at(rows.packed, rows.d, r);
-        if (j == 0) prefetch_ahead_of(rows.at(r), 16, rows.row_bytes);
         for (int c = 0; c < C; ++c) {
+          rows.ahead.step();
           F values[16];
           KvTileSteps<S, Format>::values16(sixteen, j + 16 * c, values);
           S::transpose(values);

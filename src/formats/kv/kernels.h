@@ -6,6 +6,7 @@
 #include "formats/kv/all.h"
 #include "formats/kv/score_int8.h"
 #include "formats/kv/score_plain.h"
+#include "simd/fetch.h"
 #include "simd/panel.h"
 
 namespace quant {
@@ -47,10 +48,12 @@ struct KvFunctions {
   }
 
   static void score(const uint8_t* panels, int n, int d, const float* queries, int n_queries,
-                    float* scores, size_t scores_stride) {
+                    float* scores, size_t scores_stride, const Fetch& fetch) {
+    FetchSteps ahead(fetch, static_cast<size_t>((n + 15) / 16 * (d / 16)));
     if constexpr (!KvInPanels<Format>) {
       if (n_queries <= KvScorePlain<S, Format>::kMostQueries) {
-        KvScorePlain<S, Format>::score(panels, n, d, queries, n_queries, scores, scores_stride);
+        KvScorePlain<S, Format>::score(panels, n, d, queries, n_queries, scores, scores_stride,
+                                       ahead);
         return;
       }
     }
@@ -58,9 +61,7 @@ struct KvFunctions {
     const size_t query_stride = static_cast<size_t>(d);
     for (int i = 0; i < n; i += 16) {
       const int lanes = n - i < 16 ? n - i : 16;
-      prefetch_ahead_of(panels + static_cast<size_t>(i) * Format::row_bytes(d), 16,
-                        Format::row_bytes(d));
-      fill_tile(panels, i, lanes, d, tile);
+      fill_tile(panels, i, lanes, d, tile, ahead);
       if (lanes == 16) {
         panel_product<S, false>(queries, query_stride, n_queries, d, tile, 16, scores + i,
                                 scores_stride);
@@ -81,8 +82,10 @@ struct KvFunctions {
 
  private:
   /// tile[j][r] = coordinate j of row i + r; lanes beyond the rows may hold anything.
-  static void fill_tile(const uint8_t* panels, int i, int lanes, int d, float* tile) {
+  static void fill_tile(const uint8_t* panels, int i, int lanes, int d, float* tile,
+                        FetchSteps& ahead) {
     for (int j = 0; j < d; j += 16) {
+      ahead.step();
       typename S::F32x16 block[16];
       if constexpr (KvInPanels<Format>) {
         KvTileSteps<S, Format>::values16(KvPanel<S, Format>::rows_at(panels, d, i), j, block);

@@ -56,24 +56,25 @@ struct KvKernels {
   void (*prepare_query)(const float* query, int d, float* out);
   /// scores[h·scores_stride + i] = Σ_j decode(row i)[j]·queries[h·d + j] in the codes' basis, for n
   /// rows and n_queries prepared queries; each row is decoded once for all of them. The sum over j
-  /// ascends with one fma a step, so a score depends on nothing but its row and its query.
+  /// ascends with one fma a step, so a score depends on nothing but its row and its query. Asks
+  /// memory for `fetch` meanwhile.
   void (*score)(const std::uint8_t* panels, int n, int d, const float* queries, int n_queries,
-                float* scores, std::size_t scores_stride);
+                float* scores, std::size_t scores_stride, const Fetch& fetch);
   /// Rounds a query [d] to int8 in the basis of the codes: entry `row` of the queries. Null, like
   /// all *_int8, where codes are no integers.
   void (*prepare_query_int8)(const float* query, int d, int row, const KvInt8Queries& out);
-  /// Like score, with sums that are exact integers within a block. Asks memory for `fetch`
-  /// meanwhile.
+  /// Like score, with sums that are exact integers within a block.
   void (*score_int8)(const std::uint8_t* panels, int n, int d, const KvInt8Queries& queries,
                      int n_queries, float* scores, std::size_t scores_stride, const Fetch& fetch);
   /// acc[h·d + j] += Σ_i weights[h·weights_stride + i]·decode(row i)[j], in the codes' basis, i
-  /// ascending with one fma a step. Multiplies the weights by the rows' gains in place.
+  /// ascending with one fma a step. Multiplies the weights by the rows' gains in place. Asks memory
+  /// for `fetch` meanwhile.
   void (*accumulate)(const std::uint8_t* panels, int n, int d, float* weights,
-                     std::size_t weights_stride, int n_queries, float* acc);
+                     std::size_t weights_stride, int n_queries, float* acc, const Fetch& fetch);
   /// The same in integers, for weights that are not negative: weight times scale is rounded to
   /// about 15 bits of the largest one that a query has among up to 256 rows and in a block. Sums of
   /// 256 rows are exact, so they do not depend on what else is computed, as long as rows of weight
-  /// 0 are all that is left out. Leaves the weights as they are. Asks memory for `fetch` meanwhile.
+  /// 0 are all that is left out. Leaves the weights as they are.
   void (*accumulate_int8)(const std::uint8_t* panels, int n, int d, const float* weights,
                           std::size_t weights_stride, int n_queries, float* acc,
                           const Fetch& fetch);

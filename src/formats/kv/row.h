@@ -23,14 +23,6 @@ concept KvInPanels = requires {
   Format::kBits;
 };
 
-/// Asks for what lies as far behind `rows` as attention comes back for in a chunk's time.
-static inline void prefetch_ahead_of(const uint8_t* rows, size_t n, size_t row_bytes) {
-  constexpr size_t kMost = 9000;
-  const size_t chunk = static_cast<size_t>(kKvChunkRows) * row_bytes;
-  const uint8_t* ahead = rows + (chunk < kMost ? chunk : kMost);
-  for (size_t at = 0; at < n * row_bytes; at += 64) __builtin_prefetch(ahead + at, 0, 3);
-}
-
 /// Divides n queries evenly into blocks of at most `most`, what registers hold: visit(first,
 /// count).
 template <class Visit>

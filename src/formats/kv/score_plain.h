@@ -2,6 +2,7 @@
 #pragma once
 
 #include "formats/kv/row.h"
+#include "simd/fetch.h"
 
 namespace quant {
 
@@ -15,9 +16,9 @@ struct KvScorePlain {
 
   /// For n_queries <= kMostQueries; see kv_format.h.
   static void score(const uint8_t* rows, int n, int d, const float* queries, int n_queries,
-                    float* scores, size_t scores_stride) {
-    with_queries<kMostQueries>(Rows{rows, Format::row_bytes(d), n, d}, queries, n_queries, scores,
-                               scores_stride);
+                    float* scores, size_t scores_stride, FetchSteps& ahead) {
+    with_queries<kMostQueries>(Rows{rows, Format::row_bytes(d), n, d, ahead}, queries, n_queries,
+                               scores, scores_stride);
   }
 
  private:
@@ -26,6 +27,7 @@ struct KvScorePlain {
     size_t row_bytes;
     int n;
     int d;
+    FetchSteps& ahead;  // a step for each 16×16 block
   };
 
   /// Finds the kernel of exactly n_queries.
@@ -40,7 +42,6 @@ struct KvScorePlain {
     for (int i = 0; i < rows.n; i += 16) {
       const uint8_t* first = rows.first + static_cast<size_t>(i) * rows.row_bytes;
       const int lanes = rows.n - i < 16 ? rows.n - i : 16;
-      prefetch_ahead_of(first, 16, rows.row_bytes);
       F sum[R];
       sixteen<R>(rows, first, lanes, queries, sum);
 #pragma GCC unroll 8
@@ -64,6 +65,7 @@ struct KvScorePlain {
 #pragma GCC unroll 8
     for (int h = 0; h < R; ++h) sum[h] = S::zero();
     for (int j = 0; j < rows.d; j += 16) {
+      rows.ahead.step();
       F block[16];
 #pragma GCC unroll 16
       for (int r = 0; r < 16; ++r) {

@@ -55,19 +55,25 @@ struct Int8Product {
                        float* out, size_t out_stride) {
     const int64_t blocks = cols / kInt8Block;
     const int64_t first = begin / kInt8Block;
-    for (int row = 0; row < x.m; row += kGroup) {
+    const auto group_at = [&](int row) {
       const int g = x.m - row < kGroup ? x.m - row : kGroup;
       const int64_t at = row * blocks + first * g;
-      const Inputs inputs{x.q + at * kInt8Block, x.scale + at, x.sum + at * kInt8Sums,
-                          x.scaled_sum + at * kInt8Sums, g};
+      return Inputs{x.q + at * kInt8Block, x.scale + at, x.sum + at * kInt8Sums,
+                    x.scaled_sum + at * kInt8Sums, g};
+    };
+    for (int row = 0; row < x.m; row += kGroup) {
+      const Inputs group = group_at(row);
       float* group_out = out + static_cast<size_t>(row) * out_stride;
       if constexpr (kWholeGroups) {
-        if (g == kGroup) {
-          multiply_rows<kGroup, kGroup, Accumulate>(tile, n, inputs, group_out, out_stride);
+        if (group.stride == kGroup) {
+          // The next whole group, or this one again, which is there already.
+          const int next = row + 2 * kGroup <= x.m ? row + kGroup : row;
+          multiply_rows<kGroup, kGroup, Accumulate>(tile, n, group, group_at(next).q, group_out,
+                                                    out_stride);
           continue;
         }
       }
-      multiply_some<(kGroup + 1) / 2, Accumulate>(tile, n, inputs, 0, group_out, out_stride);
+      multiply_some<(kGroup + 1) / 2, Accumulate>(tile, n, group, 0, group_out, out_stride);
     }
   }
 
@@ -78,17 +84,20 @@ struct Int8Product {
     for (; row + R <= x.stride; row += R) {
       const Inputs part{x.q + kColumns * row, x.scale + row, x.sum + row, x.scaled_sum + row,
                         x.stride};
-      multiply_rows<R, 0, Accumulate>(tile, n, part, out + static_cast<size_t>(row) * out_stride,
-                                      out_stride);
+      multiply_rows<R, 0, Accumulate>(tile, n, part, nullptr,
+                                      out + static_cast<size_t>(row) * out_stride, out_stride);
     }
     if constexpr (R > 1) {
       if (row < x.stride) multiply_some<R / 2, Accumulate>(tile, n, x, row, out, out_stride);
     }
   }
 
-  /// R inputs. Stride: inputs of the group if the compiler may know, else 0.
+  /// R inputs. Stride: inputs of the group if the compiler may know, else 0. ahead: where there is
+  /// a Stride, the same columns of a whole group to ask memory for: a group's are too short a
+  /// stream for the processor to foresee.
   template <int R, int Stride, bool Accumulate>
-  static void multiply_rows(const Tile& tile, int n, Inputs x, float* out, size_t out_stride) {
+  static void multiply_rows(const Tile& tile, int n, Inputs x, const int8_t* ahead, float* out,
+                            size_t out_stride) {
     const int stride = Stride > 0 ? Stride : x.stride;
     F acc[R];
 #pragma GCC unroll 16
@@ -101,6 +110,10 @@ struct Int8Product {
       } else {
         add_sub_block<R, Stride>(tile, 2 * b, x, acc);
         add_sub_block<R, Stride>(tile, 2 * b + 1, x, acc);
+      }
+      if constexpr (Stride > 0) {
+        for (int at = 0; at < kInt8Block * Stride; at += 64) __builtin_prefetch(ahead + at, 0, 3);
+        ahead += kInt8Block * Stride;
       }
       x.q += kInt8Block * stride;
       x.scale += stride;
