@@ -28,6 +28,13 @@ MemoryPiece rows_after(const KvStore& store, const std::uint8_t* rows, int n) {
           to_size(n) * store.row_bytes()};
 }
 
+/// The same after n exact rows of d floats: only a run that fills its chunk goes on behind it.
+Fetch exact_rows_after(const float* rows, int n, int d) {
+  if (n < Attention::kChunk) return {};
+  const std::size_t bytes = to_size(n) * to_size(d) * sizeof(float);
+  return {{reinterpret_cast<std::uintptr_t>(rows) + bytes, bytes}, {}, FetchTo::kL2};
+}
+
 /// A single token reads each row of its window just once, from memory that other layers have pushed
 /// out of the caches. Each of up to sixteen chunks before the window asks for a share.
 MemoryPiece share_of_window(const KvStore& store, int head, const QueryView& view,
@@ -119,7 +126,8 @@ void Attention::score_exact(const Task& task, PositionRange chunk) const noexcep
   for_exact(layer.keys, block.kv_head, sink, window, layer.batch.first_position, fresh,
             [&](std::int64_t p, int n, const float* exact) {
               fp32.score(reinterpret_cast<const std::uint8_t*>(exact), n, key_dim_, exact_queries,
-                         rows, scores + (p - chunk.begin), kStride, {});
+                         rows, scores + (p - chunk.begin), kStride,
+                         exact_rows_after(exact, n, key_dim_));
             });
   for (int row = 0; row < rows && block.count > 1; ++row) {
     const std::size_t list = to_size(row) * kStride;
@@ -218,7 +226,8 @@ void Attention::accumulate_exact(const Task& task, PositionRange chunk,
   for_exact(layer.values, block.kv_head, sink, window, layer.batch.first_position, fresh,
             [&](std::int64_t p, int n, const float* exact) {
               fp32.accumulate(reinterpret_cast<const std::uint8_t*>(exact), n, value_dim_,
-                              weights + (p - chunk.begin), kStride, rows, part.exact, {});
+                              weights + (p - chunk.begin), kStride, rows, part.exact,
+                              exact_rows_after(exact, n, value_dim_));
             });
   for (int row = 0; row < rows && block.count == 1; ++row) {
     clear_weights(sink, chunk, weights + to_size(row) * kStride);
