@@ -165,19 +165,20 @@ struct KvAccumulateInt8 {
   /// Codes of rows straight from their panels, unpacked at each use, for C vectors of sums.
   template <int C>
   struct Packed {
+    using Loaded = I;
     const Sums& sums;
     int j;
 
     /// Of rows [i, i + 16): row i + 4·q + r is byte r of a lane in v[c][q].
-    inline __attribute__((always_inline)) void load(int i, Values (&v)[C][4]) const {
+    inline __attribute__((always_inline)) void load(int i, I (&v)[C][4]) const {
 #pragma GCC unroll 4
       for (int c = 0; c < C; ++c) {
-        I codes[4];
-        Panel::codes16(Panel::rows_at(sums.panels, sums.d, i), j + 16 * c, codes);
-        S::transpose_bytes(codes);
-#pragma GCC unroll 4
-        for (int q = 0; q < 4; ++q) v[c][q] = RowSums::values(Format::int8(codes[q]));
+        Panel::codes16(Panel::rows_at(sums.panels, sums.d, i), j + 16 * c, v[c]);
+        S::transpose_bytes(v[c]);
       }
+    }
+    static inline __attribute__((always_inline)) Values values(I codes) {
+      return RowSums::values(Format::int8(codes));
     }
     /// Brings sums into the order of coordinates.
     static inline __attribute__((always_inline)) void order(F (&total)[C]) {
@@ -188,17 +189,15 @@ struct KvAccumulateInt8 {
   };
   /// The same where two coordinates share each byte: one transposition serves both.
   struct Pairs {
+    using Loaded = I;
     const Sums& sums;
     int j;
 
-    inline __attribute__((always_inline)) void load(int i, Values (&v)[2][4]) const {
-      I codes[2][4];
-      Panel::columns32(Panel::rows_at(sums.panels, sums.d, i), j, codes);
-#pragma GCC unroll 2
-      for (int c = 0; c < 2; ++c) {
-#pragma GCC unroll 4
-        for (int q = 0; q < 4; ++q) v[c][q] = RowSums::values(Format::int8(codes[c][q]));
-      }
+    inline __attribute__((always_inline)) void load(int i, I (&v)[2][4]) const {
+      Panel::columns32(Panel::rows_at(sums.panels, sums.d, i), j, v);
+    }
+    static inline __attribute__((always_inline)) Values values(I codes) {
+      return RowSums::values(Format::int8(codes));
     }
     static inline __attribute__((always_inline)) void order(F (&total)[2]) {
       S::interleave(total[0], total[1]);
@@ -207,16 +206,17 @@ struct KvAccumulateInt8 {
   /// Codes unpacked once for many queries.
   template <int C, class Source>
   struct Unpacked {
+    using Loaded = Values;
     alignas(64) Values rows[kRows / 4][C];
 
     Unpacked(const Source& source, int n) {
       for (int i = 0; i < n; i += 16) {
-        Values v[C][4];
+        I v[C][4];
         source.load(i, v);
 #pragma GCC unroll 4
         for (int q = 0; q < 4; ++q) {
 #pragma GCC unroll 4
-          for (int c = 0; c < C; ++c) rows[i / 4 + q][c] = v[c][q];
+          for (int c = 0; c < C; ++c) rows[i / 4 + q][c] = Source::values(v[c][q]);
         }
       }
     }
@@ -227,6 +227,7 @@ struct KvAccumulateInt8 {
         for (int c = 0; c < C; ++c) v[c][q] = rows[i / 4 + q][c];
       }
     }
+    static inline __attribute__((always_inline)) Values values(Values v) { return v; }
     static inline __attribute__((always_inline)) void order(F (&total)[C]) { Source::order(total); }
   };
 
@@ -301,16 +302,17 @@ struct KvAccumulateInt8 {
     }
     for (int i = 0; i < sums.n; i += 16) {
       sums.ahead.step();
-      Values values[C][4];
-      source.load(i, values);
+      typename Source::Loaded loaded[C][4];
+      source.load(i, loaded);
+      // Each made into values where they are used: all at once, they would not fit the registers.
 #pragma GCC unroll 4
       for (int q = 0; q < 4; ++q) {
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
-          for (int c = 0; c < C; ++c) {
-            rows[r][c] =
-                RowSums::add(rows[r][c], values[c][q], codes.weights[first + r], i + 4 * q);
+        for (int c = 0; c < C; ++c) {
+          const Values values = Source::values(loaded[c][q]);
+#pragma GCC unroll 8
+          for (int r = 0; r < R; ++r) {
+            rows[r][c] = RowSums::add(rows[r][c], values, codes.weights[first + r], i + 4 * q);
           }
         }
       }
