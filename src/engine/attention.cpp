@@ -14,7 +14,7 @@ namespace {
 constexpr int kBlockRows = 48;
 
 /// Where the next chunk's rows wait. If they and those at work, keys and values, leave too little
-/// of the L1 cache, they push each other and the scores out: docs/performance.md.
+/// of the L1 cache (0: not known), they push each other and the scores out: docs/performance.md.
 FetchTo fetch_to(std::size_t l1_bytes, const KvStore& keys, const KvStore& values) {
   const std::size_t rows = to_size(2 * Attention::kChunk) * (keys.row_bytes() + values.row_bytes());
   return rows <= l1_bytes / 4 * 3 ? FetchTo::kL1 : FetchTo::kL2;

@@ -23,16 +23,15 @@ PositionRange union_of(const std::vector<QueryView>& views, int count, PositionR
 
 /// What a thread comes to after n rows of a chunk: as many of the next one, and behind the last of
 /// a head the first of the next head.
-MemoryPiece rows_after(const KvStore& store, const std::uint8_t* rows, int n) {
-  return {reinterpret_cast<std::uintptr_t>(rows) + to_size(Attention::kChunk) * store.row_bytes(),
-          to_size(n) * store.row_bytes()};
+MemoryPiece rows_after(const void* rows, int n, std::size_t row_bytes) {
+  return {reinterpret_cast<std::uintptr_t>(rows) + to_size(Attention::kChunk) * row_bytes,
+          to_size(n) * row_bytes};
 }
 
 /// The same after n exact rows of d floats: only a run that fills its chunk goes on behind it.
 Fetch exact_rows_after(const float* rows, int n, int d) {
   if (n < Attention::kChunk) return {};
-  const std::size_t bytes = to_size(n) * to_size(d) * sizeof(float);
-  return {{reinterpret_cast<std::uintptr_t>(rows) + bytes, bytes}, {}, FetchTo::kL2};
+  return {rows_after(rows, n, to_size(d) * sizeof(float)), {}, FetchTo::kL2};
 }
 
 /// A single token reads each row of its window just once, from memory that other layers have pushed
@@ -77,7 +76,7 @@ void Attention::attend_chunk(const Task& task, std::int64_t chunk,
 /// What to ask for while a kernel works on n packed rows of a chunk. view: the first token's.
 Fetch Attention::fetch_after(const Task& task, const KvStore& store, const QueryView& view,
                              PositionRange chunk, const std::uint8_t* rows, int n) const noexcept {
-  Fetch fetch{rows_after(store, rows, n), {}, task.layer.fetch_to};
+  Fetch fetch{rows_after(rows, n, store.row_bytes()), {}, task.layer.fetch_to};
   if (task.block.count == 1) {
     fetch.later = share_of_window(store, task.block.kv_head, view, chunk);
   }

@@ -162,10 +162,15 @@ struct KvAccumulateInt8 {
     }
   }
 
+  struct FromCodes {
+    using Loaded = I;
+    static inline __attribute__((always_inline)) Values values(I codes) {
+      return RowSums::values(Format::int8(codes));
+    }
+  };
   /// Codes of rows straight from their panels, unpacked at each use, for C vectors of sums.
   template <int C>
-  struct Packed {
-    using Loaded = I;
+  struct Packed : FromCodes {
     const Sums& sums;
     int j;
 
@@ -177,9 +182,6 @@ struct KvAccumulateInt8 {
         S::transpose_bytes(v[c]);
       }
     }
-    static inline __attribute__((always_inline)) Values values(I codes) {
-      return RowSums::values(Format::int8(codes));
-    }
     /// Brings sums into the order of coordinates.
     static inline __attribute__((always_inline)) void order(F (&total)[C]) {
       const I code = S::load_i32(Panel::kOrder.code);
@@ -188,16 +190,12 @@ struct KvAccumulateInt8 {
     }
   };
   /// The same where two coordinates share each byte: one transposition serves both.
-  struct Pairs {
-    using Loaded = I;
+  struct Pairs : FromCodes {
     const Sums& sums;
     int j;
 
     inline __attribute__((always_inline)) void load(int i, I (&v)[2][4]) const {
       Panel::columns32(Panel::rows_at(sums.panels, sums.d, i), j, v);
-    }
-    static inline __attribute__((always_inline)) Values values(I codes) {
-      return RowSums::values(Format::int8(codes));
     }
     static inline __attribute__((always_inline)) void order(F (&total)[2]) {
       S::interleave(total[0], total[1]);
@@ -235,7 +233,7 @@ struct KvAccumulateInt8 {
   template <int C, class Source>
   static void add_columns(const Sums& sums, const Codes& codes, int j) {
     constexpr int R = S::kInt8SumRows;
-    const Source source{sums, j};
+    const Source source{{}, sums, j};
     if (sums.n_queries <= R) {
       add_queries<R, C>(sums.n_queries, 0, sums, codes, source, j);
       return;
