@@ -93,8 +93,8 @@ void run_product(benchmark::State& state, const Kernels& table, const WeightKern
   count_products(state, m, rows.size());
 }
 
-enum class KvStep { kScore, kScoreInt8, kAccumulate, kAccumulateInt8 };
-constexpr const char* kKvStepNames[] = {"score", "score_int8", "accumulate", "accumulate_int8"};
+enum class KvStep { kScore, kScoreInt, kAccumulate, kAccumulateInt };
+constexpr const char* kKvStepNames[] = {"score", "score_int", "accumulate", "accumulate_int"};
 
 /// Rows of a KV format, as many as one chunk of attention, with `queries` heads sharing them.
 void run_kv(benchmark::State& state, const KvKernels& kernels, const KvFormatInfo& format, int dim,
@@ -110,14 +110,14 @@ void run_kv(benchmark::State& state, const KvKernels& kernels, const KvFormatInf
     kernels.put(packed.data(), dim, i, rows.data());
   }
   std::vector<float> heads = random_floats(static_cast<std::size_t>(queries * dim));
-  std::vector<std::int8_t> codes(heads.size());
+  std::vector<std::uint8_t> codes(kv_code_bytes(queries, dim));
   std::vector<float> scale(heads.size() / 16);
   std::vector<float> total(heads.size() / 16);
   std::vector<std::int32_t> sum(heads.size() / 16);
-  const KvInt8Queries int8{codes.data(), scale.data(), sum.data(), total.data()};
-  if (step == KvStep::kScoreInt8) {
+  const KvIntQueries ints{codes.data(), scale.data(), sum.data(), total.data()};
+  if (step == KvStep::kScoreInt) {
     for (int h = 0; h < queries; ++h) {
-      kernels.prepare_query_int8(heads.data() + h * dim, dim, h, int8);
+      kernels.prepare_query_int(heads.data() + h * dim, dim, h, ints);
     }
   }
   // Sums would reach infinity, and weights that are multiplied by gains again and again zero.
@@ -126,11 +126,11 @@ void run_kv(benchmark::State& state, const KvKernels& kernels, const KvFormatInf
     if (step == KvStep::kScore) {
       kernels.score(rows.data(), kPositions, dim, heads.data(), queries, weights.data(), kStride,
                     {});
-    } else if (step == KvStep::kScoreInt8) {
-      kernels.score_int8(rows.data(), kPositions, dim, int8, queries, weights.data(), kStride, {});
-    } else if (step == KvStep::kAccumulateInt8) {
-      kernels.accumulate_int8(rows.data(), kPositions, dim, weights.data(), kStride, queries,
-                              heads.data(), {});
+    } else if (step == KvStep::kScoreInt) {
+      kernels.score_int(rows.data(), kPositions, dim, ints, queries, weights.data(), kStride, {});
+    } else if (step == KvStep::kAccumulateInt) {
+      kernels.accumulate_int(rows.data(), kPositions, dim, weights.data(), kStride, queries,
+                             heads.data(), {});
     } else {
       kernels.accumulate(rows.data(), kPositions, dim, weights.data(), kStride, queries,
                          heads.data(), {});
@@ -208,9 +208,9 @@ void register_kv(const Kernels& table) {
           [&kernels, &format, dim](benchmark::State& s) { run_encode(s, kernels, format, dim); });
       for (const int queries : {1, 3, 48}) {
         for (const KvStep step :
-             {KvStep::kScore, KvStep::kScoreInt8, KvStep::kAccumulate, KvStep::kAccumulateInt8}) {
-          const bool int8 = step == KvStep::kScoreInt8 || step == KvStep::kAccumulateInt8;
-          if (int8 && kernels.score_int8 == nullptr) continue;
+             {KvStep::kScore, KvStep::kScoreInt, KvStep::kAccumulate, KvStep::kAccumulateInt}) {
+          const bool ints = step == KvStep::kScoreInt || step == KvStep::kAccumulateInt;
+          if (ints && kernels.score_int == nullptr) continue;
           benchmark::RegisterBenchmark(
               name(kKvStepNames[static_cast<int>(step)], queries).c_str(),
               [&kernels, &format, dim, queries, step](benchmark::State& s) {

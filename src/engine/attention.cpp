@@ -11,7 +11,7 @@ namespace quant {
 namespace {
 
 /// Query rows that share a decode of a tile. More would push scores out of the L2 cache.
-constexpr int kBlockRows = 48;
+constexpr int kBlockRows = 96;
 
 /// Where the next chunk's rows wait. If they and those at work, keys and values, leave too little
 /// of the L1 cache (0: not known), they push each other and the scores out: docs/performance.md.
@@ -25,14 +25,14 @@ FetchTo fetch_to(std::size_t l1_bytes, const KvStore& keys, const KvStore& value
 Attention::Queries::Queries(int rows, int key_dim)
     : exact(to_size(rows * key_dim)),
       packed(to_size(rows * key_dim)),
-      codes(to_size(rows * key_dim)),
+      codes(kv_code_bytes(rows, key_dim)),
       scale(to_size(rows * key_dim / 16)),
       sum(to_size(rows * key_dim / 16)),
       total(to_size(rows * key_dim / 16)) {}
 
-KvInt8Queries Attention::Queries::int8(int row, int key_dim) noexcept {
+KvIntQueries Attention::Queries::ints(int row, int key_dim) noexcept {
   const int blocks = row * (key_dim / 16);
-  return {codes.data() + row * key_dim, scale.data() + blocks, sum.data() + blocks,
+  return {codes.data() + kv_code_bytes(row, key_dim), scale.data() + blocks, sum.data() + blocks,
           total.data() + blocks};
 }
 
@@ -94,8 +94,9 @@ void Attention::operator()(const KvStore& keys, const KvStore& values,
                     .key_kernels = key_kernels,
                     .value_kernels = value_kernels,
                     .batch = batch,
-                    .int8_scores = fast && key_kernels.score_int8 != nullptr,
-                    .int8_values = fast && value_kernels.accumulate_int8 != nullptr,
+                    .int_scores = fast && key_kernels.score_int != nullptr,
+                    .quick_scores = keys.row_bytes() < to_size(key_dim_) * 2,
+                    .int_values = fast && value_kernels.accumulate_int != nullptr,
                     .exact_keys = has_exact(keys.side()),
                     .exact_values = has_exact(values.side()),
                     .fetch_to = fetch_to(l1_bytes_, keys, values)};
@@ -173,14 +174,14 @@ void Attention::attend_split(const Layer& layer) noexcept {
 
 void Attention::prepare(const Task& task) const noexcept {
   const Layer& layer = task.layer;
-  const KvInt8Queries int8 = task.queries.int8(task.first_row, key_dim_);
+  const KvIntQueries ints = task.queries.ints(task.first_row, key_dim_);
   for (int row = 0; row < task.block.count * group_; ++row) {
     const int token = task.block.first + row / group_;
     const int head = task.block.kv_head * group_ + row % group_;
     const float* query = layer.batch.queries + to_size(token * n_heads_ + head) * to_size(key_dim_);
     const std::size_t at = to_size(task.first_row + row) * to_size(key_dim_);
-    if (layer.int8_scores) {
-      layer.key_kernels.prepare_query_int8(query, key_dim_, row, int8);
+    if (layer.int_scores) {
+      layer.key_kernels.prepare_query_int(query, key_dim_, row, ints);
     } else {
       layer.key_kernels.prepare_query(query, key_dim_, task.queries.packed.data() + at);
     }

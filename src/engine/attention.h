@@ -57,13 +57,13 @@ class Attention {
   struct Queries {
     AlignedBuffer<float> exact;   // [key_dim]
     AlignedBuffer<float> packed;  // [key_dim], in the basis of the key codes
-    AlignedBuffer<std::int8_t> codes;
+    AlignedBuffer<std::uint8_t> codes;
     AlignedBuffer<float> scale;
     AlignedBuffer<std::int32_t> sum;
     AlignedBuffer<float> total;
 
     Queries(int rows, int key_dim);
-    KvInt8Queries int8(int row, int key_dim) noexcept;
+    KvIntQueries ints(int row, int key_dim) noexcept;
   };
   /// Softmax parts of a block, or their merger: [rows] of everything, rows = count·group.
   struct Part {
@@ -90,8 +90,9 @@ class Attention {
     const KvKernels& key_kernels;
     const KvKernels& value_kernels;
     const AttentionBatch& batch;
-    bool int8_scores;
-    bool int8_values;
+    bool int_scores;
+    bool quick_scores;  // of codes of at most a byte
+    bool int_values;
     bool exact_keys;    // there is a sink or a window
     bool exact_values;  // the same for values
     FetchTo fetch_to;
@@ -131,6 +132,8 @@ class Attention {
   void softmax_chunk(const Task& task, PositionRange chunk, const Part& part,
                      const Fetch& fetch) const noexcept;
   void accumulate_chunk(const Task& task, PositionRange chunk, const Part& part) const noexcept;
+  void accumulate_int(const Task& task, const std::uint8_t* packed, std::int64_t p, int n,
+                      const float* weights, float* acc, Fetch fetch) const noexcept;
   void accumulate_exact(const Task& task, PositionRange chunk, const Part& part) const noexcept;
   bool has_exact_values(const Task& task, PositionRange chunk) const noexcept;
   void merge(const Task& task, std::int64_t chunk, const Part& merged,

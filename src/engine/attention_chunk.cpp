@@ -86,21 +86,21 @@ Fetch Attention::fetch_after(const Task& task, const KvStore& store, const Query
 /// Fills work.scores with the scores of all that is visible. Attention computes for about as long
 /// as memory takes, but pages and the turns that keys and values take stop the processor's own
 /// prefetcher, so each chunk asks for the next. Gives what the softmax is to ask for: a single
-/// token's scores in integers are done before memory is.
+/// token's quick scores are done before memory is.
 Fetch Attention::score_chunk(const Task& task, PositionRange chunk) const noexcept {
   const auto& [layer, block, queries, first_row, work] = task;
   const int rows = block.count * group_;
   const float* packed_queries = queries.packed.data() + first_row * key_dim_;
-  const KvInt8Queries int8 = queries.int8(first_row, key_dim_);
+  const KvIntQueries ints = queries.ints(first_row, key_dim_);
   Fetch left;
   layer.keys.for_packed(
       block.kv_head, union_of(work.key_views, block.count, chunk, &QueryView::packed),
       [&](std::int64_t p, int n, const std::uint8_t* packed) {
         float* scores = work.scores.data() + (p - chunk.begin);
         Fetch fetch = fetch_after(task, layer.keys, work.key_views[0], chunk, packed, n);
-        if (layer.int8_scores) {
-          if (block.count == 1) left = fetch.split(fetch.next.bytes / 2);
-          layer.key_kernels.score_int8(packed, n, key_dim_, int8, rows, scores, kStride, fetch);
+        if (layer.int_scores) {
+          if (block.count == 1 && layer.quick_scores) left = fetch.split(fetch.next.bytes / 2);
+          layer.key_kernels.score_int(packed, n, key_dim_, ints, rows, scores, kStride, fetch);
         } else {
           layer.key_kernels.score(packed, n, key_dim_, packed_queries, rows, scores, kStride,
                                   fetch);
@@ -192,13 +192,31 @@ void Attention::accumulate_chunk(const Task& task, PositionRange chunk,
         const KvKernels& kernels = layer.value_kernels;
         float* weights = work.scores.data() + (p - chunk.begin);
         const Fetch fetch = fetch_after(task, layer.values, work.value_views[0], chunk, packed, n);
-        if (layer.int8_values) {
-          kernels.accumulate_int8(packed, n, value_dim_, weights, kStride, rows, part.packed,
-                                  fetch);
+        if (layer.int_values) {
+          accumulate_int(task, packed, p, n, weights, part.packed, fetch);
         } else {
           kernels.accumulate(packed, n, value_dim_, weights, kStride, rows, part.packed, fetch);
         }
       });
+}
+
+/// Adds n packed rows from position p on, as many at a time as a sum may have.
+void Attention::accumulate_int(const Task& task, const std::uint8_t* packed, std::int64_t p, int n,
+                               const float* weights, float* acc, Fetch fetch) const noexcept {
+  const KvKernels& kernels = task.layer.value_kernels;
+  const int rows = task.block.count * group_;
+  while (n > 0) {
+    const int left = kernels.int_sum_rows - static_cast<int>(p % kernels.int_sum_rows);
+    const int count = std::min(n, left);
+    const std::size_t bytes = to_size(count) * task.layer.values.row_bytes();
+    const Fetch rest = fetch.split(bytes);
+    kernels.accumulate_int(packed, count, value_dim_, weights, kStride, rows, acc, fetch);
+    fetch = rest;
+    packed += bytes;
+    weights += count;
+    p += count;
+    n -= count;
+  }
 }
 
 /// Takes the weights of exact values out of work.scores: packed sums begin at a panel, before the

@@ -33,6 +33,9 @@ struct Avx2 {
   static constexpr int kInt8SumRows = 3;
   static constexpr int kInt8SumColumns = 2;
   static constexpr bool kInt8SumWords = true;
+  static constexpr int kWordRows = 3;
+  static constexpr int kWordSumRows = 4;
+  static constexpr int kWordSumColumns = 1;
   static constexpr int kSoftmaxRows = 2;
 
   // Floats.
@@ -198,13 +201,18 @@ struct Avx2 {
               _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
   }
 
-  QUANT_SIMD void store_i8x64(int8_t* p, const I32x16 (&v)[4]) {
+  QUANT_SIMD void store_u14x64(uint8_t* high, uint8_t* low, const I32x16 (&v)[4]) {
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    const __m256i mask = _mm256_set1_epi16(127);
+    const auto store_bytes = [&](uint8_t * p, __m256i a, __m256i b) __attribute__((always_inline)) {
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                          _mm256_permutevar8x32_epi32(_mm256_packs_epi16(a, b), order));
+    };
     for (int i = 0; i < 4; i += 2) {
-      const __m256i low = _mm256_packs_epi32(v[i].low, v[i].high);
-      const __m256i high = _mm256_packs_epi32(v[i + 1].low, v[i + 1].high);
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 16 * i),
-                          _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order));
+      const __m256i first = _mm256_packs_epi32(v[i].low, v[i].high);
+      const __m256i second = _mm256_packs_epi32(v[i + 1].low, v[i + 1].high);
+      store_bytes(high + 16 * i, _mm256_srli_epi16(first, 7), _mm256_srli_epi16(second, 7));
+      store_bytes(low + 16 * i, _mm256_and_si256(first, mask), _mm256_and_si256(second, mask));
     }
   }
 
@@ -333,6 +341,35 @@ struct Avx2 {
   }
 
   // The same with 16 bits.
+  QUANT_SIMD I32x16 bits(F32x16 v) {
+    return {_mm256_castps_si256(v.low), _mm256_castps_si256(v.high)};
+  }
+  QUANT_SIMD I32x16 pair_words(I32x16 a, I32x16 b) {
+    return {_mm256_blend_epi16(a.low, _mm256_slli_epi32(b.low, 16), 0xaa),
+            _mm256_blend_epi16(a.high, _mm256_slli_epi32(b.high, 16), 0xaa)};
+  }
+  QUANT_SIMD I32x16 max_words(I32x16 a, I32x16 b) {
+    return {_mm256_max_epi16(a.low, b.low), _mm256_max_epi16(a.high, b.high)};
+  }
+  QUANT_SIMD I32x16 max_words_of_each(const I32x16 (&v)[16]) {
+    __m256i four[4];  // lane 4·p + i: of row i and 128 bits p
+    for (int g = 0; g < 4; ++g) {
+      const auto two = [](const I32x16& a, const I32x16& b) __attribute__((always_inline)) {
+        const __m256i first = _mm256_max_epi16(a.low, a.high);
+        const __m256i second = _mm256_max_epi16(b.low, b.high);
+        return _mm256_max_epi16(_mm256_unpacklo_epi32(first, second),
+                                _mm256_unpackhi_epi32(first, second));
+      };
+      const __m256i a = two(v[4 * g], v[4 * g + 1]);
+      const __m256i b = two(v[4 * g + 2], v[4 * g + 3]);
+      four[g] = _mm256_max_epi16(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
+    }
+    const auto blocks = [](__m256i a, __m256i b) __attribute__((always_inline)) {
+      return _mm256_max_epi16(_mm256_permute2x128_si256(a, b, 0x20),
+                              _mm256_permute2x128_si256(a, b, 0x31));
+    };
+    return {blocks(four[0], four[1]), blocks(four[2], four[3])};
+  }
   QUANT_SIMD I32x16 even_bytes(I32x16 v) {
     return odd_bytes({_mm256_slli_epi16(v.low, 8), _mm256_slli_epi16(v.high, 8)});
   }

@@ -26,6 +26,9 @@ struct Avx512 {
   static constexpr int kInt8SumRows = 3;
   static constexpr int kInt8SumColumns = 2;
   static constexpr bool kInt8SumWords = false;
+  static constexpr int kWordRows = 12;
+  static constexpr int kWordSumRows = 4;
+  static constexpr int kWordSumColumns = 4;
   static constexpr int kSoftmaxRows = 3;
 
   // Floats.
@@ -169,12 +172,16 @@ struct Avx512 {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(v));
   }
 
-  QUANT_SIMD void store_i8x64(int8_t* p, const I32x16 (&v)[4]) {
-    const __m512i low = _mm512_packs_epi32(v[0], v[1]);
-    const __m512i high = _mm512_packs_epi32(v[2], v[3]);
+  QUANT_SIMD void store_u14x64(uint8_t* high, uint8_t* low, const I32x16 (&v)[4]) {
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    store_i32(reinterpret_cast<int32_t*>(p),
-              _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high)));
+    const __m512i first = _mm512_packs_epi32(v[0], v[1]);
+    const __m512i second = _mm512_packs_epi32(v[2], v[3]);
+    const auto store_bytes = [&](uint8_t * p, __m512i a, __m512i b) __attribute__((always_inline)) {
+      _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, _mm512_packs_epi16(a, b)));
+    };
+    store_bytes(high, _mm512_srli_epi16(first, 7), _mm512_srli_epi16(second, 7));
+    const __m512i mask = _mm512_set1_epi16(127);
+    store_bytes(low, _mm512_and_si512(first, mask), _mm512_and_si512(second, mask));
   }
 
   // Four bytes in each lane.
@@ -280,6 +287,26 @@ struct Avx512 {
   }
 
   // The same with 16 bits.
+  QUANT_SIMD I32x16 bits(F32x16 v) { return _mm512_castps_si512(v); }
+  QUANT_SIMD I32x16 pair_words(I32x16 a, I32x16 b) {
+    return _mm512_mask_blend_epi16(0xaaaaaaaa, a, _mm512_slli_epi32(b, 16));
+  }
+  QUANT_SIMD I32x16 max_words(I32x16 a, I32x16 b) { return _mm512_max_epi16(a, b); }
+  QUANT_SIMD I32x16 max_words_of_each(const I32x16 (&v)[16]) {
+    __m512i four[4];  // lane 4·p + i: of row i and 128 bits p
+    for (int g = 0; g < 4; ++g) {
+      const auto two = [](__m512i a, __m512i b) __attribute__((always_inline)) {
+        return max_words(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+      };
+      const __m512i a = two(v[4 * g], v[4 * g + 1]);
+      const __m512i b = two(v[4 * g + 2], v[4 * g + 3]);
+      four[g] = max_words(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+    }
+    const auto blocks = [](__m512i a, __m512i b) __attribute__((always_inline)) {
+      return max_words(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd));
+    };
+    return blocks(blocks(four[0], four[1]), blocks(four[2], four[3]));
+  }
   QUANT_SIMD I32x16 even_bytes(I32x16 v) { return odd_bytes(_mm512_slli_epi16(v, 8)); }
   QUANT_SIMD I32x16 odd_bytes(I32x16 v) { return _mm512_srai_epi16(v, 8); }
   QUANT_SIMD void store_i16_pairs(int16_t* p, I32x16 v) {

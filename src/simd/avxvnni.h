@@ -57,6 +57,13 @@ struct AvxVnni : Avx2 {
     return {_mm256_dpbusd_avx_epi32(acc.low, inputs, w.low),
             _mm256_dpbusd_avx_epi32(acc.high, inputs, w.high)};
   }
+  QUANT_SIMD I32x16 dot2(I32x16 acc, I32x16 w, const int16_t* x) {
+    int32_t two;
+    memcpy(&two, x, sizeof two);
+    const __m256i inputs = _mm256_set1_epi32(two);
+    return {_mm256_dpwssd_avx_epi32(acc.low, w.low, inputs),
+            _mm256_dpwssd_avx_epi32(acc.high, w.high, inputs)};
+  }
 };
 
 }  // namespace quant

@@ -32,6 +32,9 @@ struct Neon {
   static constexpr int kInt8SumRows = 1;
   static constexpr int kInt8SumColumns = 2;
   static constexpr bool kInt8SumWords = false;
+  static constexpr int kWordRows = 4;
+  static constexpr int kWordSumRows = 4;
+  static constexpr int kWordSumColumns = 1;
   static constexpr int kSoftmaxRows = 2;
 
   // Floats.
@@ -250,11 +253,15 @@ struct Neon {
     vst1q_s8(p, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
   }
 
-  QUANT_SIMD void store_i8x64(int8_t* p, const I32x16 (&v)[4]) {
+  QUANT_SIMD void store_u14x64(uint8_t* high, uint8_t* low, const I32x16 (&v)[4]) {
     for (int i = 0; i < 4; ++i) {
-      const int16x8_t low = vcombine_s16(vqmovn_s32(v[i].part[0]), vqmovn_s32(v[i].part[1]));
-      const int16x8_t high = vcombine_s16(vqmovn_s32(v[i].part[2]), vqmovn_s32(v[i].part[3]));
-      vst1q_s8(p + 16 * i, vcombine_s8(vqmovn_s16(low), vqmovn_s16(high)));
+      const uint16x8_t first =
+          vreinterpretq_u16_s16(vcombine_s16(vmovn_s32(v[i].part[0]), vmovn_s32(v[i].part[1])));
+      const uint16x8_t second =
+          vreinterpretq_u16_s16(vcombine_s16(vmovn_s32(v[i].part[2]), vmovn_s32(v[i].part[3])));
+      vst1q_u8(high + 16 * i, vcombine_u8(vshrn_n_u16(first, 7), vshrn_n_u16(second, 7)));
+      const uint8x16_t bytes = vcombine_u8(vmovn_u16(first), vmovn_u16(second));
+      vst1q_u8(low + 16 * i, vandq_u8(bytes, vdupq_n_u8(127)));
     }
   }
 
@@ -401,6 +408,35 @@ struct Neon {
   }
 
   // The same with 16 bits.
+  QUANT_SIMD I32x16 bits(F32x16 v) {
+    return {{vreinterpretq_s32_f32(v.part[0]), vreinterpretq_s32_f32(v.part[1]),
+             vreinterpretq_s32_f32(v.part[2]), vreinterpretq_s32_f32(v.part[3])}};
+  }
+  QUANT_SIMD I32x16 pair_words(I32x16 a, I32x16 b) {
+    for (int i = 0; i < 4; ++i) a.part[i] = vsliq_n_s32(a.part[i], b.part[i], 16);
+    return a;
+  }
+  QUANT_SIMD I32x16 max_words(I32x16 a, I32x16 b) {
+    for (int i = 0; i < 4; ++i) {
+      a.part[i] = vreinterpretq_s32_s16(
+          vmaxq_s16(vreinterpretq_s16_s32(a.part[i]), vreinterpretq_s16_s32(b.part[i])));
+    }
+    return a;
+  }
+  QUANT_SIMD I32x16 max_words_of_each(const I32x16 (&v)[16]) {
+    I32x16 r;
+    for (int g = 0; g < 4; ++g) {
+      const auto eight = [](const I32x16& row) __attribute__((always_inline)) {
+        int16x8_t top = vreinterpretq_s16_s32(row.part[0]);
+        for (int i = 1; i < 4; ++i) top = vmaxq_s16(top, vreinterpretq_s16_s32(row.part[i]));
+        return top;
+      };
+      const int16x8_t a = vpmaxq_s16(eight(v[4 * g]), eight(v[4 * g + 1]));
+      const int16x8_t b = vpmaxq_s16(eight(v[4 * g + 2]), eight(v[4 * g + 3]));
+      r.part[g] = vreinterpretq_s32_s16(vpmaxq_s16(a, b));
+    }
+    return r;
+  }
   QUANT_SIMD I32x16 even_bytes(I32x16 v) {
     for (auto& part : v.part) {
       part = vreinterpretq_s32_s16(vshlq_n_s16(vreinterpretq_s16_s32(part), 8));

@@ -52,6 +52,10 @@ struct Scalar {
   static constexpr int kInt8SumColumns = 1;
   /// Whether such sums are of 16-bit words (dot2) or of bytes (dot4_mixed).
   static constexpr bool kInt8SumWords = true;
+  /// Rows of weights of one word, and columns (of sixteen), that a sum of rows works on at once.
+  static constexpr int kWordRows = 1;
+  static constexpr int kWordSumRows = 1;
+  static constexpr int kWordSumColumns = 1;
   /// Lists that a softmax works on at once.
   static constexpr int kSoftmaxRows = 1;
 
@@ -267,11 +271,12 @@ struct Scalar {
     for (int i = 0; i < 16; ++i) p[i] = static_cast<int8_t>(v.lane[i]);
   }
 
-  /// Sixty-four numbers, each clamped to an int8.
-  static void store_i8x64(int8_t* p, const I32x16 (&v)[4]) {
+  /// Sixty-four numbers of 14 bits as seven high and seven low ones.
+  static void store_u14x64(uint8_t* high, uint8_t* low, const I32x16 (&v)[4]) {
     for (int i = 0; i < 64; ++i) {
       const int32_t x = v[i / 16].lane[i % 16];
-      p[i] = static_cast<int8_t>(x < -128 ? -128 : x > 127 ? 127 : x);
+      high[i] = static_cast<uint8_t>(x >> 7);
+      low[i] = static_cast<uint8_t>(x & 127);
     }
   }
 
@@ -442,6 +447,40 @@ struct Scalar {
   }
 
   // The same with 16 bits: two signed words in each lane.
+  static I32x16 bits(F32x16 v) {
+    I32x16 r;
+    memcpy(r.lane, v.lane, sizeof r.lane);
+    return r;
+  }
+  /// The lower words of each lane, b's above a's.
+  static I32x16 pair_words(I32x16 a, I32x16 b) {
+    for (int i = 0; i < 16; ++i) {
+      a.lane[i] = static_cast<int32_t>((static_cast<uint32_t>(a.lane[i]) & 0xffff) |
+                                       static_cast<uint32_t>(b.lane[i]) << 16);
+    }
+    return a;
+  }
+  /// The larger of signed words.
+  static I32x16 max_words(I32x16 a, I32x16 b) {
+    int16_t x[32];
+    int16_t y[32];
+    memcpy(x, a.lane, sizeof x);
+    memcpy(y, b.lane, sizeof y);
+    for (int i = 0; i < 32; ++i) x[i] = x[i] > y[i] ? x[i] : y[i];
+    memcpy(a.lane, x, sizeof x);
+    return a;
+  }
+  /// Of words that are not negative: one of lane r's two is the largest of v[r], the other no
+  /// larger.
+  static I32x16 max_words_of_each(const I32x16 (&v)[16]) {
+    I32x16 r = {};
+    for (int i = 0; i < 16; ++i) {
+      int16_t word[32];
+      memcpy(word, v[i].lane, sizeof word);
+      for (const int16_t x : word) r.lane[i] = x > r.lane[i] ? x : r.lane[i];
+    }
+    return r;
+  }
   /// Bytes 0 and 2 of each lane, and bytes 1 and 3.
   static I32x16 even_bytes(I32x16 v) { return words_of_bytes(v, 0); }
   static I32x16 odd_bytes(I32x16 v) { return words_of_bytes(v, 1); }

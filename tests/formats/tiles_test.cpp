@@ -106,8 +106,8 @@ void expect_scalars_sums(KvType type) {
         const auto stride = static_cast<std::size_t>(n);
         KvAccumulateInt8<PlainTiles, Format>::run(rows.data(), n, d, weights.data(), stride,
                                                   queries, sums.data(), {});
-        scalar.accumulate_int8(rows.data(), n, d, weights.data(), stride, queries, expected.data(),
-                               {});
+        scalar.accumulate_int(rows.data(), n, d, weights.data(), stride, queries, expected.data(),
+                              {});
         ASSERT_EQ(sums, expected) << "d " << d << ", n " << n << ", " << queries << " queries";
       }
     }

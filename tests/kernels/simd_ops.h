@@ -161,10 +161,11 @@ struct SimdOps {
   static void store_i8(In in, Out out) {
     S::store_i8(reinterpret_cast<int8_t*>(out.bytes + 1), i(in, 0));
   }
-  static void store_i8x64(In in, Out out) {
-    const typename S::I32x16 v[4] = {i(in, 0), i(in, 1), S::template shift_i32<-23>(i(in, 0)),
-                                     S::template shift_i32<-25>(i(in, 1))};
-    S::store_i8x64(reinterpret_cast<int8_t*>(out.bytes + 1), v);
+  static void store_u14x64(In in, Out out) {
+    const typename S::I32x16 v[4] = {
+        S::template shift_i32<-18>(i(in, 0)), S::template shift_i32<-18>(i(in, 1)),
+        S::template shift_i32<-20>(i(in, 0)), S::template shift_i32<-25>(i(in, 1))};
+    S::store_u14x64(out.bytes + 1, out.bytes + 67, v);
   }
   static void load_bytes(In in, Out out) {
     put_i32(out, S::template load_bytes<1>(in.bytes + 1), 0);
@@ -288,6 +289,17 @@ struct SimdOps {
     put_i32(out, acc);
   }
 
+  static void words(In in, Out out) {
+    put_i32(out, S::bits(f(in, 0)), 0);
+    put_i32(out, S::pair_words(i(in, 0), i(in, 1)), 1);
+    put_i32(out, S::max_words(i(in, 0), i(in, 1)), 2);
+    I rows[16];
+    for (int n = 0; n < 16; ++n) rows[n] = S::and_i32(i(in, n), S::set1_i32(0x7fff7fff));
+    const I top = S::max_words_of_each(rows);  // which of a lane's words is the larger is free
+    put_i32(out,
+            S::and_i32(S::max_words(top, S::template shift_i32<-16>(top)), S::set1_i32(0xffff)), 3);
+  }
+
   static void lookup_u8(In in, Out out) {
     S::store_u8(out.bytes, S::lookup_u8(u(in, 1), u(in, 0)));
   }
@@ -328,7 +340,7 @@ struct SimdOps {
       {"unpack", SimdDomain::kAny, unpack},
       {"load_i8", SimdDomain::kAny, load_i8},
       {"store_i8", SimdDomain::kAny, store_i8},
-      {"store_i8x64", SimdDomain::kAny, store_i8x64},
+      {"store_u14x64", SimdDomain::kAny, store_u14x64},
       {"load_bytes", SimdDomain::kAny, load_bytes},
       {"load_u16", SimdDomain::kAny, load_u16},
       {"shift_i32", SimdDomain::kAny, shift_i32},
@@ -347,6 +359,7 @@ struct SimdOps {
       {"even_and_odd_bytes", SimdDomain::kAny, even_and_odd_bytes},
       {"store_i16_pairs", SimdDomain::kAny, store_i16_pairs},
       {"dot2", SimdDomain::kDotProducts, dot2},
+      {"words", SimdDomain::kAny, words},
       {"lookup_u8", SimdDomain::kIndices, lookup_u8},
   };
   static constexpr SimdOpList list() { return {kList, sizeof kList / sizeof kList[0]}; }

@@ -2,8 +2,10 @@
 #pragma once
 
 #include "formats/kv/accumulate.h"
+#include "formats/kv/accumulate_int16.h"
 #include "formats/kv/accumulate_int8.h"
 #include "formats/kv/all.h"
+#include "formats/kv/score_int16.h"
 #include "formats/kv/score_int8.h"
 #include "formats/kv/score_plain.h"
 #include "simd/fetch.h"
@@ -110,15 +112,22 @@ constexpr KvKernels kv_kernels_of() {
                     .take = Functions::take,
                     .prepare_query = Functions::prepare_query,
                     .score = Functions::score,
-                    .prepare_query_int8 = nullptr,
-                    .score_int8 = nullptr,
+                    .prepare_query_int = nullptr,
+                    .score_int = nullptr,
                     .accumulate = KvAccumulate<S, Format>::run,
-                    .accumulate_int8 = nullptr,
+                    .accumulate_int = nullptr,
+                    .int_sum_rows = 0,
                     .finish_value = Functions::finish_value};
   if constexpr (KvInPanels<Format>) {
-    kernels.prepare_query_int8 = KvScoreInt8<S, Format>::prepare;
-    kernels.score_int8 = KvScoreInt8<S, Format>::score;
-    kernels.accumulate_int8 = KvAccumulateInt8<S, Format>::run;
+    kernels.prepare_query_int = KvScoreInt8<S, Format>::prepare;
+    kernels.score_int = KvScoreInt8<S, Format>::score;
+    kernels.accumulate_int = KvAccumulateInt8<S, Format>::run;
+    kernels.int_sum_rows = KvAccumulateInt8<S, Format>::kRows;
+  } else if constexpr (Format::kType == KvType::kFp16) {
+    kernels.prepare_query_int = KvScoreInt16<S, Format>::prepare;
+    kernels.score_int = KvScoreInt16<S, Format>::score;
+    kernels.accumulate_int = KvAccumulateInt16<S, Format>::run;
+    kernels.int_sum_rows = KvAccumulateInt16<S, Format>::kRows;
   }
   return kernels;
 }

@@ -36,12 +36,17 @@ inline constexpr int kKvChunkRows = 256;
 
 /// Queries in integers, in the basis and order of a format's codes. A block is what shares a scale
 /// in the format; arrays have room for d / 16 of them a query.
-struct KvInt8Queries {
-  std::int8_t* codes;  // [n_queries][d]
-  float* scale;        // [n_queries][d / 16]
-  std::int32_t* sum;   // [n_queries][d / 16], Σ codes of a block
-  float* total;        // [n_queries][d / 16], Σ of the query itself over a block
+struct KvIntQueries {
+  void* codes;        // [n_queries][d] of int8, or of int16 with d rounded up to 32: kv_code_bytes
+  float* scale;       // [n_queries][d / 16]
+  std::int32_t* sum;  // [n_queries][d / 16], Σ codes of a block
+  float* total;       // [n_queries][d / 16], Σ of the query itself over a block
 };
+
+/// Room for the codes of n queries, of either kind.
+constexpr std::size_t kv_code_bytes(int n, int d) {
+  return static_cast<std::size_t>(n) * static_cast<std::size_t>((d + 31) / 32 * 64);
+}
 
 struct KvKernels {
   /// Packs row [d] into row_bytes(d) bytes, the same bytes on every ISA. False, with `out`
@@ -62,22 +67,24 @@ struct KvKernels {
                 float* scores, std::size_t scores_stride, const Fetch& fetch);
   /// Rounds a query [d] to int8 in the basis of the codes: entry `row` of the queries. Null, like
   /// all *_int8, where codes are no integers.
-  void (*prepare_query_int8)(const float* query, int d, int row, const KvInt8Queries& out);
+  void (*prepare_query_int)(const float* query, int d, int row, const KvIntQueries& out);
   /// Like score, with sums that are exact integers within a block.
-  void (*score_int8)(const std::uint8_t* panels, int n, int d, const KvInt8Queries& queries,
-                     int n_queries, float* scores, std::size_t scores_stride, const Fetch& fetch);
+  void (*score_int)(const std::uint8_t* panels, int n, int d, const KvIntQueries& queries,
+                    int n_queries, float* scores, std::size_t scores_stride, const Fetch& fetch);
   /// acc[h·d + j] += Σ_i weights[h·weights_stride + i]·decode(row i)[j], in the codes' basis, i
   /// ascending with one fma a step. Multiplies the weights by the rows' gains in place. Asks memory
   /// for `fetch` meanwhile.
   void (*accumulate)(const std::uint8_t* panels, int n, int d, float* weights,
                      std::size_t weights_stride, int n_queries, float* acc, const Fetch& fetch);
   /// The same in integers, for weights that are not negative: weight times scale is rounded to
-  /// about 15 bits of the largest one that a query has among up to 256 rows and in a block. Sums of
-  /// 256 rows are exact, so they do not depend on what else is computed, as long as rows of weight
-  /// 0 are all that is left out. Leaves the weights as they are.
-  void (*accumulate_int8)(const std::uint8_t* panels, int n, int d, const float* weights,
-                          std::size_t weights_stride, int n_queries, float* acc,
-                          const Fetch& fetch);
+  /// about 15 bits of the largest one that a query has among up to int_sum_rows rows and in a
+  /// block. Sums of so many rows are exact, so they do not depend on what else is computed, as long
+  /// as rows of weight 0 are all that is left out. Leaves the weights as they are.
+  void (*accumulate_int)(const std::uint8_t* panels, int n, int d, const float* weights,
+                         std::size_t weights_stride, int n_queries, float* acc, const Fetch& fetch);
+  /// A whole part of kKvChunkRows. Who wants the same sums, whatever position they begin at, ends a
+  /// call at each multiple of it.
+  int int_sum_rows;
   /// Takes an accumulated value [d] back from the basis of the codes, in place.
   void (*finish_value)(float* acc, int d);
 };

@@ -29,15 +29,7 @@ struct KvRowSums {
   };
 
   QUANT_KV_STEP void store(Weights& weights, int i, const I (&code)[4]) {
-    I high[4];
-    I low[4];
-#pragma GCC unroll 4
-    for (int k = 0; k < 4; ++k) {
-      high[k] = S::template shift_i32<-7>(code[k]);
-      low[k] = S::and_i32(code[k], S::set1_i32(127));
-    }
-    S::store_i8x64(reinterpret_cast<int8_t*>(weights.high + i), high);
-    S::store_i8x64(reinterpret_cast<int8_t*>(weights.low + i), low);
+    S::store_u14x64(weights.high + i, weights.low + i, code);
   }
   QUANT_KV_STEP Values values(I bytes) { return bytes; }
   QUANT_KV_STEP Sums zero() { return {S::set1_i32(0), S::set1_i32(0)}; }

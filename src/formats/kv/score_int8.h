@@ -20,13 +20,14 @@ struct KvScoreInt8 {
   static constexpr int kRun = S::template kDotRun<kMost> < 4 ? S::template kDotRun<kMost> : 4;
   static_assert(4 % kRun == 0);
 
-  static void prepare(const float* query, int d, int row, const KvInt8Queries& out) {
+  static void prepare(const float* query, int d, int row, const KvIntQueries& out) {
     alignas(64) float x[kKvMaxHeadDim];
     memcpy(x, query, static_cast<size_t>(d) * sizeof(float));
     if constexpr (requires { Format::rotate(x, d); }) Format::rotate(x, d);
     const int block = Panel::block(d);
     const size_t blocks = static_cast<size_t>(row) * static_cast<size_t>(d / 16);
-    int8_t* codes = out.codes + static_cast<size_t>(row) * static_cast<size_t>(d);
+    int8_t* codes =
+        static_cast<int8_t*>(out.codes) + static_cast<size_t>(row) * static_cast<size_t>(d);
     for (int j = 0, b = 0; j < d; j += block, ++b) {
       const int n = d - j < block ? d - j : block;
       const size_t at = blocks + static_cast<size_t>(b);
@@ -34,8 +35,8 @@ struct KvScoreInt8 {
     }
   }
 
-  static void score(const uint8_t* panels, int n, int d, const KvInt8Queries& queries,
-                    int n_queries, float* scores, size_t scores_stride, const Fetch& fetch) {
+  static void score(const uint8_t* panels, int n, int d, const KvIntQueries& queries, int n_queries,
+                    float* scores, size_t scores_stride, const Fetch& fetch) {
     const auto run = [&]<int R, int C>() {
       // One for sixteen coordinates of 16·C rows and R queries.
       const int steps = (n + 16 * C - 1) / (16 * C) * (d / 16) * ((n_queries + R - 1) / R);
@@ -54,7 +55,7 @@ struct KvScoreInt8 {
   struct Product {
     int lanes;  // rows
     int d;
-    const KvInt8Queries& queries;
+    const KvIntQueries& queries;
     int n_queries;
     float* scores;
     size_t scores_stride;
@@ -217,7 +218,8 @@ struct KvScoreInt8 {
   QUANT_KV_STEP void add_products(const Product& product, int first, int j, int end,
                                   const Source& source, I (&acc)[R][C]) {
     const auto d = static_cast<size_t>(product.d);
-    const int8_t* codes = product.queries.codes + static_cast<size_t>(first) * d;
+    const int8_t* codes =
+        static_cast<const int8_t*>(product.queries.codes) + static_cast<size_t>(first) * d;
     for (; j < end; j += 16) {
       product.ahead.step();
       I v[C][4];
