@@ -10,7 +10,7 @@
 namespace quant {
 namespace {
 
-/// Query rows that share a decode of a tile. More would push scores out of the L2 cache.
+/// Query rows that share a decode of a tile. Their scores of a chunk take 104 KiB of the L2 cache.
 constexpr int kBlockRows = 96;
 
 /// Where the next chunk's rows wait. If they and those at work, keys and values, leave too little
@@ -104,18 +104,16 @@ void Attention::operator()(const KvStore& keys, const KvStore& values,
     attend_split(layer);
     return;
   }
-  const int blocks_a_head = (batch.n_tokens + block_tokens_ - 1) / block_tokens_;
+  // Smaller blocks where threads would have fewer than four each.
+  const int share = (batch.n_tokens * n_kv_heads_ + 4 * threads_ - 1) / (4 * threads_);
+  const int tokens = std::min(block_tokens_, share);
+  const int blocks_a_head = (batch.n_tokens + tokens - 1) / tokens;
   parallel_for(threads_, blocks_a_head * n_kv_heads_, [&](std::int64_t index, int thread) {
-    attend_whole(layer, block_at(index, blocks_a_head, batch.n_tokens),
-                 workspaces_[to_size(thread)]);
+    const int first = static_cast<int>(index % blocks_a_head) * tokens;
+    const Block block{static_cast<int>(index / blocks_a_head), first,
+                      std::min(tokens, batch.n_tokens - first)};
+    attend_whole(layer, block, workspaces_[to_size(thread)]);
   });
-}
-
-Attention::Block Attention::block_at(std::int64_t index, int blocks_a_head,
-                                     int n_tokens) const noexcept {
-  const int first = static_cast<int>(index % blocks_a_head) * block_tokens_;
-  return {static_cast<int>(index / blocks_a_head), first,
-          std::min(block_tokens_, n_tokens - first)};
 }
 
 PositionRange Attention::chunks_of(const Layer& layer, const Block& block) const noexcept {

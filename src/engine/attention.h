@@ -117,7 +117,6 @@ class Attention {
   static PositionRange positions_of(std::int64_t chunk) noexcept {
     return {chunk * kChunk, (chunk + 1) * kChunk};
   }
-  Block block_at(std::int64_t index, int blocks_a_head, int n_tokens) const noexcept;
   PositionRange chunks_of(const Layer& layer, const Block& block) const noexcept;
   void attend_whole(const Layer& layer, const Block& block, Workspace& work) const noexcept;
   void attend_split(const Layer& layer) noexcept;

@@ -52,7 +52,7 @@ struct Scalar {
   static constexpr int kInt8SumColumns = 1;
   /// Whether such sums are of 16-bit words (dot2) or of bytes (dot4_mixed).
   static constexpr bool kInt8SumWords = true;
-  /// Rows of weights of one word, and columns (of sixteen), that a sum of rows works on at once.
+  /// The same with words: queries of a score; queries and columns (of sixteen) of a sum of rows.
   static constexpr int kWordRows = 1;
   static constexpr int kWordSumRows = 1;
   static constexpr int kWordSumColumns = 1;
@@ -207,6 +207,12 @@ struct Scalar {
     int32_t sum = 0;
     for (const int32_t lane : v.lane) sum += lane;
     return sum;
+  }
+  /// The bits of floats.
+  static I32x16 bits(F32x16 v) {
+    I32x16 r;
+    memcpy(r.lane, v.lane, sizeof r.lane);
+    return r;
   }
   static F32x16 to_float(I32x16 v) {
     F32x16 r;
@@ -447,11 +453,6 @@ struct Scalar {
   }
 
   // The same with 16 bits: two signed words in each lane.
-  static I32x16 bits(F32x16 v) {
-    I32x16 r;
-    memcpy(r.lane, v.lane, sizeof r.lane);
-    return r;
-  }
   /// The lower words of each lane, b's above a's.
   static I32x16 pair_words(I32x16 a, I32x16 b) {
     for (int i = 0; i < 16; ++i) {
@@ -489,11 +490,17 @@ struct Scalar {
     for (int i = 0; i < 16; ++i)
       p[i / 4 * 4 + i % 2 * 2 + i / 2 % 2] = static_cast<int16_t>(v.lane[i]);
   }
-  /// Lane n of acc gains w[n][0]·x[0] + w[n][1]·x[1].
+  /// Lane n of acc gains w[n][0]·x[0] + w[n][1]·x[1]. Wraps: lanes that nobody reads may hold
+  /// anything.
   static I32x16 dot2(I32x16 acc, I32x16 w, const int16_t* x) {
     int16_t word[32];
     memcpy(word, w.lane, sizeof word);
-    for (int n = 0; n < 16; ++n) acc.lane[n] += word[2 * n] * x[0] + word[2 * n + 1] * x[1];
+    for (int n = 0; n < 16; ++n) {
+      for (int k = 0; k < 2; ++k) {
+        acc.lane[n] = static_cast<int32_t>(static_cast<uint32_t>(acc.lane[n]) +
+                                           static_cast<uint32_t>(word[2 * n + k] * x[k]));
+      }
+    }
     return acc;
   }
 

@@ -6,7 +6,7 @@ namespace {
 
 constexpr int kCounts[] = {0, 1, 7, 16, 17, 33, 49, 83};
 constexpr int kMostRows = std::ranges::max(kCounts);
-constexpr int kQueryCounts[] = {1, 2, 3, 4, 7};
+constexpr int kQueryCounts[] = {1, 2, 3, 4, 7, 13};
 constexpr std::size_t kGap = 3;  // floats between the scores of two queries
 
 std::size_t size(int n) { return static_cast<std::size_t>(n); }
@@ -16,7 +16,7 @@ class KvConformance : public testing::TestWithParam<KvCase> {
   const KvCase c = GetParam();
 };
 
-class KvIntConformance : public KvConformance {};  // formats whose codes are integers
+class KvIntConformance : public KvConformance {};  // formats that are multiplied as integers
 
 std::vector<KvCase> int_cases() {
   std::vector<KvCase> cases = all_kv_cases();
@@ -253,11 +253,11 @@ TEST_P(KvConformance, ScoreIsTheProductWithTheDecodedRow) {
 }
 
 /// Rounding a query to int8 moves a score by a random walk of d steps of 1/254 of the query's
-/// largest value at most; rounding the codebook does the same to the row. With rows of fp16 both
-/// have words: steps of 1/1024 of the query's mean, where there are 512 of them.
+/// largest value at most; rounding the codebook does the same to the row. With rows of fp16 the
+/// query has words of 65,055 / d on average, the row 15 bits.
 TEST_P(KvIntConformance, IntScoreIsCloseToTheProductWithTheDecodedRow) {
-  const double unit = c.type == KvType::kFp16 ? 0.04 : 1.0;
   for (const int d : kDims) {
+    const double unit = c.type == KvType::kFp16 ? std::max(0.04, 0.0003 * d) : 1.0;
     const PackedRows rows(c, 33, d);
     const std::vector<float> query = random_floats(size(d), 5);
     const std::vector<float> scores = int_scores_of(c.kernels(), rows, rows.n, query);
@@ -359,6 +359,36 @@ TEST_P(KvIntConformance, IntSumsDoNotDependOnWhatElseIsComputed) {
       c.kernels().accumulate_int(rows.data() + size(n / 4) * c.row_bytes(d), end_of(h) - n / 4, d,
                                  weights.data() + h * n + n / 4, size(n), 1, alone.data(), {});
       ASSERT_TRUE(same_bits(alone, expected)) << "d " << d << ", query " << h;
+    }
+  }
+}
+
+/// What comes closest to the end of 32 bits: all rows, queries and weights at their largest.
+TEST_P(KvIntConformance, IntSumsOfTheLargestDoNotOverflow) {
+  constexpr float kLargest = 0x1.ffcp9f;  // all eleven bits of an fp16 number
+  const int n = c.kernels().int_sum_rows;
+  for (const int d : {64, 512}) {
+    for (const bool alternating : {false, true}) {
+      std::vector<float> row(size(d), kLargest);
+      for (int j = 1; alternating && j < d; j += 2) row[size(j)] = -kLargest;
+      PackedRows rows(c, n, d);
+      std::vector<std::uint8_t> packed(c.row_bytes(d));
+      std::vector<float> decoded(size(d));
+      ASSERT_TRUE(c.kernels().encode(row.data(), d, packed.data()));
+      c.kernels().decode(packed.data(), d, decoded.data());
+      for (int i = 0; i < n; ++i) c.kernels().put(packed.data(), d, i, rows.bytes.data() + 1);
+      float product = 0.0f;
+      for (int j = 0; j < d; ++j) product += row[size(j)] * decoded[size(j)];
+      const std::vector<float> scores = int_scores_of(c.kernels(), rows, n, row);
+      for (int i = 0; i < n; ++i) ASSERT_NEAR(scores[size(i)], product, 0.05f * product) << d;
+      const std::vector<float> weights(size(n), 1.0f);
+      const std::vector<float> zeros(size(d), 0.0f);
+      std::vector<float> sums = int_sums_of(c.kernels(), rows, n, weights, size(n), zeros);
+      c.kernels().finish_value(sums.data(), d);
+      const auto count = static_cast<float>(n);
+      for (int j = 0; j < d; ++j) {
+        ASSERT_NEAR(sums[size(j)], count * decoded[size(j)], 0.05f * count * kLargest) << d;
+      }
     }
   }
 }

@@ -1,4 +1,4 @@
-// Weighted sums of fp16 rows in integers: a row's 14 bits times a weight's 15, two rows a product.
+// Weighted sums of fp16 rows in integers: a row's words times a weight's, two rows a product.
 #pragma once
 
 #include "formats/kv/half_rows.h"
@@ -10,7 +10,7 @@ template <class S, class Format>
 struct KvAccumulateInt16 {
   using F = typename S::F32x16;
   using I = typename S::I32x16;
-  using Rows = KvHalfRows<S>;
+  using Rows = KvHalfRows<S, 13>;
   /// 16 KiB of 64 values: they are read twice, and a chunk of 256 would push itself out of the L1
   /// cache.
   static constexpr int kRows = kKvChunkRows / 2;
@@ -99,16 +99,16 @@ struct KvAccumulateInt16 {
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) top[r] = sum[r] = S::zero();
     const int end = (chunk.n + 31) / 32 * 32;
+    alignas(64) float last[R][16];
     for (int i = 0; i < end; i += 16) {
       const F unit = S::load(chunk.units.unit + i);
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
         const float* w = weights + static_cast<size_t>(r) * weights_stride + i;
-        alignas(64) float last[16] = {};
         if (chunk.n - i < 16) {  // what lies beyond may not even be a number
-          const int left = chunk.n - i < 0 ? 0 : chunk.n - i;
-          memcpy(last, w, static_cast<size_t>(left) * sizeof(float));
-          w = last;
+          memset(last[r], 0, sizeof last[r]);
+          if (i < chunk.n) memcpy(last[r], w, static_cast<size_t>(chunk.n - i) * sizeof(float));
+          w = last[r];
         }
         const F scaled = S::mul(S::load(w), unit);
         top[r] = S::max(scaled, top[r]);

@@ -1,4 +1,4 @@
-// Rows of fp16 as integers of 14 bits, sixteen rows at a time.
+// Rows of fp16 as integers of a word, sixteen rows at a time.
 #pragma once
 
 #include "formats/kv/row.h"
@@ -7,20 +7,20 @@
 
 namespace quant {
 
-/// A row's unit is 2^-12 of the power of two at or below its largest magnitude. Numbers of fp16
-/// have eleven bits, so that from an eighth of the largest on they are whole units already; smaller
-/// ones are rounded to whole units, half to even.
-template <class S>
+/// A row's largest magnitude has Bits bits, its highest the power of two at or below it. Numbers of
+/// fp16 have eleven bits, so that those near the largest are whole units; smaller ones are rounded
+/// to whole units, half to even.
+template <class S, int Bits>
 struct KvHalfRows {
   using F = typename S::F32x16;
   using I = typename S::I32x16;
-  /// No integer is larger: 2^13 less the last of eleven bits.
-  static constexpr int kMost = 8188;
+  static_assert(Bits >= 11 && Bits <= 15);
+  /// No integer is larger.
+  static constexpr int kMost = 2047 << (Bits - 11);
   /// Σ |x| of integers x that a sum of products with a row's integers may meet, less the half that
-  /// rounding may add to each of up to 512; and the largest x that words hold.
-  static constexpr float kMostSum = 262271.0f - 512.0f;
+  /// rounding may add to each of 512 and as much again for the rounding of the sum itself.
+  static constexpr float kMostSum = static_cast<float>(INT32_MAX / kMost - 512);
   static constexpr float kMostWord = 32767.0f;
-  static_assert(static_cast<int64_t>(262271) * kMost < int64_t{1} << 31);
   static_assert(kKvChunkRows <= 512 && kKvMaxHeadDim <= 512);
 
   /// Of sixteen rows.
@@ -29,7 +29,7 @@ struct KvHalfRows {
     alignas(64) float round[16];  // added to a value, it leaves the integer in the low bits
   };
 
-  /// Sixteen rows of d values, one after the other. What no row was stored in has finite units.
+  /// Sixteen rows of d values, one after the other. Units are finite even where no row was stored.
   QUANT_KV_STEP void measure(const uint8_t* rows, int d, Units& units) {
     I largest[16];
     if (d == 64) {
@@ -41,8 +41,8 @@ struct KvHalfRows {
     const I top = S::max_words(pairs, S::template shift_i32<-16>(pairs));
     const I exponent = S::template shift_i32<-10>(S::and_i32(top, S::set1_i32(0x7c00)));
     const F power = S::add(S::to_float(exponent), S::set1(0x1.8p23f));
-    units.unit = S::scale_by_power_of_two(S::set1(0x1p-27f), power);
-    S::store(units.round, S::scale_by_power_of_two(S::set1(0x1.8p-4f), power));
+    units.unit = S::scale_by_power_of_two(S::set1(kUnit), power);
+    S::store(units.round, S::scale_by_power_of_two(S::set1(kUnit * 0x1.8p23f), power));
   }
 
   /// Two values' integers, a's in the low half of each lane.
@@ -50,7 +50,7 @@ struct KvHalfRows {
     return S::pair_words(S::bits(S::add(a, S::set1(round_a))),
                          S::bits(S::add(b, S::set1(round_b))));
   }
-  /// x in steps of 1 / inverse.
+  /// x in steps of 1 / inverse. A NaN must not reach to_int.
   QUANT_KV_STEP I word(F x, float inverse) {
     const F code = S::mul(x, S::set1(inverse));
     return S::to_int(S::max(S::min(code, S::set1(kMostWord)), S::set1(-kMostWord)));
@@ -65,6 +65,9 @@ struct KvHalfRows {
   }
 
  private:
+  /// The unit where fp16's exponent field is 0: its powers of two begin at 2^-15.
+  static constexpr float kUnit = 0x1p-14f / static_cast<float>(1 << Bits);
+
   /// largest[r]: words whose largest is row r's largest magnitude. D: d, if the compiler may know
   /// it, or 0.
   template <int D>

@@ -37,7 +37,7 @@ inline constexpr int kKvChunkRows = 256;
 /// Queries in integers, in the basis and order of a format's codes. A block is what shares a scale
 /// in the format; arrays have room for d / 16 of them a query.
 struct KvIntQueries {
-  void* codes;        // [n_queries][d] of int8, or of int16 with d rounded up to 32: kv_code_bytes
+  void* codes;        // [n_queries][d] of int8; of int16, d rounded up to 32, for rows of fp16
   float* scale;       // [n_queries][d / 16]
   std::int32_t* sum;  // [n_queries][d / 16], Σ codes of a block
   float* total;       // [n_queries][d / 16], Σ of the query itself over a block
@@ -65,8 +65,9 @@ struct KvKernels {
   /// memory for `fetch` meanwhile.
   void (*score)(const std::uint8_t* panels, int n, int d, const float* queries, int n_queries,
                 float* scores, std::size_t scores_stride, const Fetch& fetch);
-  /// Rounds a query [d] to int8 in the basis of the codes: entry `row` of the queries. Null, like
-  /// all *_int8, where codes are no integers.
+  /// Rounds a query [d] to integers in the basis of the codes: entry `row` of the queries. Null,
+  /// like all *_int, where rows are multiplied as floats. These functions may read whole panels:
+  /// what no row was stored in may be anything.
   void (*prepare_query_int)(const float* query, int d, int row, const KvIntQueries& out);
   /// Like score, with sums that are exact integers within a block.
   void (*score_int)(const std::uint8_t* panels, int n, int d, const KvIntQueries& queries,
@@ -76,10 +77,10 @@ struct KvKernels {
   /// for `fetch` meanwhile.
   void (*accumulate)(const std::uint8_t* panels, int n, int d, float* weights,
                      std::size_t weights_stride, int n_queries, float* acc, const Fetch& fetch);
-  /// The same in integers, for weights that are not negative: weight times scale is rounded to
-  /// about 15 bits of the largest one that a query has among up to int_sum_rows rows and in a
-  /// block. Sums of so many rows are exact, so they do not depend on what else is computed, as long
-  /// as rows of weight 0 are all that is left out. Leaves the weights as they are.
+  /// The same in integers, for weights that are not negative. For each query, weight times scale is
+  /// rounded to so many steps that sums of int_sum_rows rows from the first on are exact: about 15
+  /// bits of the largest in a block. Sums do not depend on what else is computed, as long as rows
+  /// of weight 0 are all that is left out. Leaves the weights as they are.
   void (*accumulate_int)(const std::uint8_t* panels, int n, int d, const float* weights,
                          std::size_t weights_stride, int n_queries, float* acc, const Fetch& fetch);
   /// A whole part of kKvChunkRows. Who wants the same sums, whatever position they begin at, ends a

@@ -1,4 +1,4 @@
-// Scores of fp16 rows in integers: a row's 14 bits times a query's 16, two coordinates a product.
+// Scores of fp16 rows in integers: a row's words times a query's, two coordinates a product.
 #pragma once
 
 #include "formats/kv/half_rows.h"
@@ -10,7 +10,8 @@ template <class S, class Format>
 struct KvScoreInt16 {
   using F = typename S::F32x16;
   using I = typename S::I32x16;
-  using Rows = KvHalfRows<S>;
+  /// Keys may have a channel many times as large as the others: 15 bits leave those enough.
+  using Rows = KvHalfRows<S, 15>;
   /// A tile that many queries share is worth storing; these few take each 16×32 block straight from
   /// the transposition.
   static constexpr int kFewQueries = S::kFloatRows < 8 ? S::kFloatRows : 8;
