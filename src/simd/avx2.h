@@ -162,6 +162,9 @@ struct Avx2 {
     const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
     return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
   }
+  QUANT_SIMD I32x16 bits(F32x16 v) {
+    return {_mm256_castps_si256(v.low), _mm256_castps_si256(v.high)};
+  }
   QUANT_SIMD F32x16 to_float(I32x16 v) {
     return {_mm256_cvtepi32_ps(v.low), _mm256_cvtepi32_ps(v.high)};
   }
@@ -341,9 +344,6 @@ struct Avx2 {
   }
 
   // The same with 16 bits.
-  QUANT_SIMD I32x16 bits(F32x16 v) {
-    return {_mm256_castps_si256(v.low), _mm256_castps_si256(v.high)};
-  }
   QUANT_SIMD I32x16 pair_words(I32x16 a, I32x16 b) {
     return {_mm256_blend_epi16(a.low, _mm256_slli_epi32(b.low, 16), 0xaa),
             _mm256_blend_epi16(a.high, _mm256_slli_epi32(b.high, 16), 0xaa)};

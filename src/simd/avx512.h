@@ -131,6 +131,7 @@ struct Avx512 {
   QUANT_SIMD void store_i32(int32_t* p, I32x16 v) { _mm512_storeu_si512(p, v); }
   QUANT_SIMD I32x16 add_i32(I32x16 a, I32x16 b) { return _mm512_add_epi32(a, b); }
   QUANT_SIMD int32_t reduce_add_i32(I32x16 v) { return _mm512_reduce_add_epi32(v); }
+  QUANT_SIMD I32x16 bits(F32x16 v) { return _mm512_castps_si512(v); }
   QUANT_SIMD F32x16 to_float(I32x16 v) { return _mm512_cvtepi32_ps(v); }
   QUANT_SIMD I32x16 to_int(F32x16 v) {
     return _mm512_cvt_roundps_epi32(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
@@ -287,7 +288,6 @@ struct Avx512 {
   }
 
   // The same with 16 bits.
-  QUANT_SIMD I32x16 bits(F32x16 v) { return _mm512_castps_si512(v); }
   QUANT_SIMD I32x16 pair_words(I32x16 a, I32x16 b) {
     return _mm512_mask_blend_epi16(0xaaaaaaaa, a, _mm512_slli_epi32(b, 16));
   }

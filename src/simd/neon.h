@@ -194,6 +194,10 @@ struct Neon {
   QUANT_SIMD int32_t reduce_add_i32(I32x16 v) {
     return vaddvq_s32(vaddq_s32(vaddq_s32(v.part[0], v.part[1]), vaddq_s32(v.part[2], v.part[3])));
   }
+  QUANT_SIMD I32x16 bits(F32x16 v) {
+    return {{vreinterpretq_s32_f32(v.part[0]), vreinterpretq_s32_f32(v.part[1]),
+             vreinterpretq_s32_f32(v.part[2]), vreinterpretq_s32_f32(v.part[3])}};
+  }
   QUANT_SIMD F32x16 to_float(I32x16 v) {
     F32x16 r;
     for (int i = 0; i < 4; ++i) r.part[i] = vcvtq_f32_s32(v.part[i]);
@@ -408,10 +412,6 @@ struct Neon {
   }
 
   // The same with 16 bits.
-  QUANT_SIMD I32x16 bits(F32x16 v) {
-    return {{vreinterpretq_s32_f32(v.part[0]), vreinterpretq_s32_f32(v.part[1]),
-             vreinterpretq_s32_f32(v.part[2]), vreinterpretq_s32_f32(v.part[3])}};
-  }
   QUANT_SIMD I32x16 pair_words(I32x16 a, I32x16 b) {
     for (int i = 0; i < 4; ++i) a.part[i] = vsliq_n_s32(a.part[i], b.part[i], 16);
     return a;

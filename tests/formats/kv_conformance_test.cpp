@@ -303,7 +303,7 @@ TEST_P(KvConformance, FinishedSumIsTheSumOfDecodedRows) {
 
 /// Of a sum over rows, each value and each weight is rounded: to 1/254 of the largest value of a
 /// codebook and to 1/32258 of the largest weight. Both are random walks. With rows of fp16 the
-/// values have 14 bits and the weights 18 bits of their sum.
+/// values have 13 bits and the weights 18 bits of their sum.
 TEST_P(KvIntConformance, IntSumIsCloseToTheSumOfDecodedRows) {
   for (const int d : kDims) {
     const PackedRows rows(c, 300, d);

@@ -63,10 +63,9 @@ struct KvAccumulateInt16 {
 
   static void measure(const Chunk& chunk, Units& units) {
     for (int i = 0; i < (chunk.n + 31) / 32 * 32; i += 16) {
-      typename Rows::Units sixteen;
-      Rows::measure(chunk.row(i), chunk.d, sixteen);
+      const auto sixteen = Rows::measure(chunk.row(i), chunk.d);
       S::store(units.unit + i, sixteen.unit);
-      memcpy(units.round + i, sixteen.round, sizeof sixteen.round);
+      S::store(units.round + i, sixteen.round);
     }
   }
 
@@ -120,7 +119,7 @@ struct KvAccumulateInt16 {
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
       const float step = Rows::step(S::reduce_max(top[r]), S::reduce_add(sum[r]));
-      inverse[r] = step > 0.0f ? 1.0f / step : 0.0f;
+      inverse[r] = Rows::inverse_of(step);
       codes.step[h + r] = step;
     }
     for (int i = 0; i < end; i += 32) {
@@ -198,6 +197,7 @@ struct KvAccumulateInt16 {
     for (; j + 16 * C <= sums.chunk.d; j += 16 * C) Values::template columns<R, C>(sums, j);
     for (; j < sums.chunk.d; j += 16) Values::template columns<R, 1>(sums, j);
   }
+
   /// m <= R queries from `first` on: finds the kernel of exactly that many.
   template <int R, int C, class Values>
   static void block(int m, int first, const Sums& sums, const Values& values, int j) {

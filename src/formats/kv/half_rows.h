@@ -26,11 +26,11 @@ struct KvHalfRows {
   /// Of sixteen rows.
   struct Units {
     F unit;
-    alignas(64) float round[16];  // added to a value, it leaves the integer in the low bits
+    F round;  // added to a value, it leaves the integer in the low bits
   };
 
   /// Sixteen rows of d values, one after the other. Units are finite even where no row was stored.
-  QUANT_KV_STEP void measure(const uint8_t* rows, int d, Units& units) {
+  QUANT_KV_STEP Units measure(const uint8_t* rows, int d) {
     I largest[16];
     if (d == 64) {
       find_largest<64>(rows, d, largest);
@@ -41,8 +41,8 @@ struct KvHalfRows {
     const I top = S::max_words(pairs, S::template shift_i32<-16>(pairs));
     const I exponent = S::template shift_i32<-10>(S::and_i32(top, S::set1_i32(0x7c00)));
     const F power = S::add(S::to_float(exponent), S::set1(0x1.8p23f));
-    units.unit = S::scale_by_power_of_two(S::set1(kUnit), power);
-    S::store(units.round, S::scale_by_power_of_two(S::set1(kUnit * 0x1.8p23f), power));
+    return {S::scale_by_power_of_two(S::set1(kUnit), power),
+            S::scale_by_power_of_two(S::set1(kUnit * 0x1.8p23f), power)};
   }
 
   /// Two values' integers, a's in the low half of each lane.
@@ -63,6 +63,7 @@ struct KvHalfRows {
     const float step = most > of_sum ? most : of_sum;
     return step < 1e-35f ? 0.0f : step;
   }
+  QUANT_KV_STEP float inverse_of(float step) { return step > 0.0f ? 1.0f / step : 0.0f; }
 
  private:
   /// The unit where fp16's exponent field is 0: its powers of two begin at 2^-15.

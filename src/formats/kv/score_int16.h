@@ -20,15 +20,10 @@ struct KvScoreInt16 {
   static constexpr int words(int d) { return (d + 31) / 32 * 32; }
 
   static void prepare(const float* query, int d, int row, const KvIntQueries& out) {
-    F top = S::zero();
     F sum = S::zero();
-    for (int j = 0; j < d; j += 16) {
-      const F magnitude = S::abs(S::load(query + j));
-      top = S::max(magnitude, top);
-      sum = S::add(sum, magnitude);
-    }
-    const float step = Rows::step(S::reduce_max(top), S::reduce_add(sum));
-    const float inverse = step > 0.0f ? 1.0f / step : 0.0f;
+    for (int j = 0; j < d; j += 16) sum = S::add(sum, S::abs(S::load(query + j)));
+    const float step = Rows::step(KvRow<S>::max_magnitude(query, d), S::reduce_add(sum));
+    const float inverse = Rows::inverse_of(step);
     int16_t* codes = static_cast<int16_t*>(out.codes) + row * words(d);
     for (int j = 0; j < d; j += 32) {
       const I a = Rows::word(S::load(query + j), inverse);
@@ -73,14 +68,17 @@ struct KvScoreInt16 {
   struct Sixteen {
     int first;
     int lanes;
-    typename Rows::Units units;
+    F unit;
+    alignas(64) float round[16];  // see KvHalfRows
   };
 
   static inline __attribute__((always_inline)) void measure(const Product& product, int first,
                                                             Sixteen& rows) {
     rows.first = first;
     rows.lanes = product.n - first < 16 ? product.n - first : 16;
-    Rows::measure(product.row(first), product.d, rows.units);
+    const auto units = Rows::measure(product.row(first), product.d);
+    rows.unit = units.unit;
+    S::store(rows.round, units.round);
   }
 
   /// Coordinates [j, j + 32) of sixteen rows, a lane each: j + l and j + 16 + l in block[l].
@@ -91,7 +89,7 @@ struct KvScoreInt16 {
 #pragma GCC unroll 16
     for (int r = 0; r < 16; ++r, row += Format::row_bytes(product.d)) {
       if (r % 4 == 0) product.ahead.step();
-      const float round = rows.units.round[r];
+      const float round = rows.round[r];
       const F a = Format::values16(row, product.d, j);
       const F b = j + 16 < product.d ? Format::values16(row, product.d, j + 16) : S::zero();
       block[r] = Rows::pair(a, round, b, round);
@@ -101,7 +99,7 @@ struct KvScoreInt16 {
 
   static inline __attribute__((always_inline)) void store(const Product& product,
                                                           const Sixteen& rows, int query, I sum) {
-    const F factor = S::mul(rows.units.unit, S::set1(product.step(query)));
+    const F factor = S::mul(rows.unit, S::set1(product.step(query)));
     const F score = S::mul(S::to_float(sum), factor);
     float* out = product.scores + static_cast<size_t>(query) * product.scores_stride + rows.first;
     if (rows.lanes == 16) {
