@@ -76,10 +76,11 @@ class Fixture {
     const KvKernels& kernels = kv_kernels(kernels_, store.side().type);
     const auto dim = to_size(store.head_dim());
     const std::vector<float> rows = random_floats(to_size(config_.n_kv_heads) * dim * 251, 4.0f);
-    parallel_for(kThreads, kDepth, [&](std::int64_t position, int) {
-      for (int head = 0; head < config_.n_kv_heads; ++head) {
+    parallel_for(kThreads, config_.n_kv_heads, [&](std::int64_t head, int) {
+      for (std::int64_t position = 0; position < kDepth; ++position) {
         const auto row = to_size(position * config_.n_kv_heads + head) % (rows.size() / dim);
-        if (!store.encode(kernels, head, position, rows.data() + row * dim)) std::abort();
+        const float* values = rows.data() + row * dim;
+        if (!store.encode(kernels, static_cast<int>(head), position, values)) std::abort();
       }
     });
     if (store.side().window == 0) return;

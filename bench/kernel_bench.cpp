@@ -105,9 +105,11 @@ void run_kv(benchmark::State& state, const KvKernels& kernels, const KvFormatInf
   const std::vector<float> values = random_floats(static_cast<std::size_t>(dim));
   std::vector<std::uint8_t> packed(row_bytes);
   AlignedBuffer<std::uint8_t> rows(row_bytes * kPositions);  // as in a KvStore
+  const bool scores = step == KvStep::kScore || step == KvStep::kScoreInt;
+  const auto put = scores ? kernels.put_key : kernels.put_value;
   for (int i = 0; i < kPositions; ++i) {
     kernels.encode(values.data(), dim, packed.data());
-    kernels.put(packed.data(), dim, i, rows.data());
+    put(packed.data(), dim, i, rows.data());
   }
   std::vector<float> heads = random_floats(static_cast<std::size_t>(queries * dim));
   std::vector<std::uint8_t> codes(kv_code_bytes(queries, dim));

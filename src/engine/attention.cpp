@@ -22,13 +22,15 @@ FetchTo fetch_to(std::size_t l1_bytes, const KvStore& keys, const KvStore& value
 
 }  // namespace
 
-Attention::Queries::Queries(int rows, int key_dim)
+Attention::Queries::Queries(int tokens, int rows, int key_dim)
     : exact(to_size(rows * key_dim)),
       packed(to_size(rows * key_dim)),
       codes(kv_code_bytes(rows, key_dim)),
       scale(to_size(rows * key_dim / 16)),
       sum(to_size(rows * key_dim / 16)),
-      total(to_size(rows * key_dim / 16)) {}
+      total(to_size(rows * key_dim / 16)),
+      key_views(to_size(tokens)),
+      value_views(to_size(tokens)) {}
 
 KvIntQueries Attention::Queries::ints(int row, int key_dim) noexcept {
   const int blocks = row * (key_dim / 16);
@@ -37,13 +39,12 @@ KvIntQueries Attention::Queries::ints(int row, int key_dim) noexcept {
 }
 
 Attention::Workspace::Workspace(const Attention& attention)
-    : queries(attention.block_tokens_ * attention.group_, attention.key_dim_),
+    : queries(attention.block_tokens_, attention.block_tokens_ * attention.group_,
+              attention.key_dim_),
       scores(to_size(attention.block_tokens_ * attention.group_ * kStride)),
       exact_scores(scores.size()),
       part(attention.part_floats(attention.block_tokens_ * attention.group_)),
-      merged(part.size()),
-      key_views(to_size(attention.block_tokens_)),
-      value_views(to_size(attention.block_tokens_)) {
+      merged(part.size()) {
   // Places of a chunk that no query sees are masked, but only after they were computed with.
   std::fill_n(scores.data(), scores.size(), 0.0f);
   std::fill_n(exact_scores.data(), exact_scores.size(), 0.0f);
@@ -63,8 +64,9 @@ Attention::Attention(const ModelConfig& config, const Kernels& kernels, MathMode
       softcap_(config.attention_softcap),
       block_tokens_(std::clamp(kBlockRows / group_, 1, max_batch)),
       l1_bytes_(l1_data_bytes()),
-      split_queries_(n_heads_, key_dim_),
-      split_undone_(std::make_unique<Undone[]>(to_size(n_kv_heads_))) {
+      split_queries_(1, n_heads_, key_dim_),
+      split_merged_(to_size(n_kv_heads_) * part_floats(group_)),
+      split_heads_(std::make_unique<SplitHead[]>(to_size(n_kv_heads_))) {
   for (int thread = 0; thread < threads; ++thread) workspaces_.emplace_back(*this);
 }
 
@@ -126,7 +128,6 @@ void Attention::attend_whole(const Layer& layer, const Block& block,
                              Workspace& work) const noexcept {
   const Task task{layer, block, work.queries, 0, work};
   prepare(task);
-  set_views(task);
   const int rows = block.count * group_;
   const Part part = part_in(work.part.data(), rows);
   const Part merged = part_in(work.merged.data(), rows);
@@ -139,32 +140,46 @@ void Attention::attend_whole(const Layer& layer, const Block& block,
   finish(layer, block, merged);
 }
 
-/// A single token: threads share out the chunks of each head as well. Whoever completes a head's
-/// last part merges them all, in the same order and with the same arithmetic as attend_whole.
+/// A single token: threads share out the chunks of each head as well. Who has begun a head merges
+/// its parts while they are in the cache, for as long as chunks follow each other; who completes
+/// the last part of a head merges the rest. Order and arithmetic are those of attend_whole.
 void Attention::attend_split(const Layer& layer) noexcept {
   const PositionRange chunks = chunks_of(layer, {0, 0, 1});
   const std::int64_t n_chunks = chunks.end - chunks.begin;
-  const auto part_at = [&](std::int64_t index) {
-    return part_in(split_parts_.data() + to_size(index) * part_floats(group_), group_);
+  const auto part_at = [&](AlignedBuffer<float>& parts, std::int64_t index) {
+    return part_in(parts.data() + to_size(index) * part_floats(group_), group_);
   };
   const auto task_of = [&](int head, Workspace& work) {
     return Task{layer, {head, 0, 1}, split_queries_, head * group_, work};
   };
   for (int head = 0; head < n_kv_heads_; ++head) {
     prepare(task_of(head, workspaces_[0]));
-    split_undone_[to_size(head)].chunks.store(static_cast<int>(n_chunks),
-                                              std::memory_order_relaxed);
+    SplitHead& split = split_heads_[to_size(head)];
+    split.undone.store(static_cast<int>(n_chunks), std::memory_order_relaxed);
+    split.first_thread.store(-1, std::memory_order_relaxed);
+    split.merged = 0;
   }
   parallel_for(threads_, n_kv_heads_ * n_chunks, [&](std::int64_t index, int thread) {
     const std::int64_t head = index / n_chunks;
+    const std::int64_t at = index % n_chunks;
     const Task task = task_of(static_cast<int>(head), workspaces_[to_size(thread)]);
-    set_views(task);
-    attend_chunk(task, chunks.begin + index % n_chunks, part_at(index));
-    if (split_undone_[to_size(head)].chunks.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
-    const Part merged = part_in(task.work.merged.data(), group_);
-    clear(merged, group_);
-    for (std::int64_t chunk = 0; chunk < n_chunks; ++chunk) {
-      merge(task, chunks.begin + chunk, merged, part_at(head * n_chunks + chunk));
+    SplitHead& split = split_heads_[to_size(head)];
+    const Part merged = part_at(split_merged_, head);
+    if (at == 0) {
+      clear(merged, group_);
+      split.first_thread.store(thread, std::memory_order_relaxed);
+    }
+    if (split.first_thread.load(std::memory_order_relaxed) == thread && split.merged == at) {
+      const Part part = part_in(task.work.part.data(), group_);
+      attend_chunk(task, chunks.begin + at, part);
+      merge(task, chunks.begin + at, merged, part);
+      ++split.merged;
+    } else {
+      attend_chunk(task, chunks.begin + at, part_at(split_parts_, index));
+    }
+    if (split.undone.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
+    for (std::int64_t chunk = split.merged; chunk < n_chunks; ++chunk) {
+      merge(task, chunks.begin + chunk, merged, part_at(split_parts_, head * n_chunks + chunk));
     }
     finish(layer, task.block, merged);
   });
@@ -172,6 +187,12 @@ void Attention::attend_split(const Layer& layer) noexcept {
 
 void Attention::prepare(const Task& task) const noexcept {
   const Layer& layer = task.layer;
+  for (int i = 0; i < task.block.count; ++i) {
+    const std::int64_t t = layer.batch.first_position + task.block.first + i;
+    const int sliding_window = layer.batch.sliding_window;
+    task.queries.key_views[to_size(i)] = query_view(layer.keys.side(), sliding_window, t);
+    task.queries.value_views[to_size(i)] = query_view(layer.values.side(), sliding_window, t);
+  }
   const KvIntQueries ints = task.queries.ints(task.first_row, key_dim_);
   for (int row = 0; row < task.block.count * group_; ++row) {
     const int token = task.block.first + row / group_;
@@ -186,16 +207,6 @@ void Attention::prepare(const Task& task) const noexcept {
     if (layer.exact_keys) {
       std::memcpy(task.queries.exact.data() + at, query, to_size(key_dim_) * sizeof(float));
     }
-  }
-}
-
-void Attention::set_views(const Task& task) const noexcept {
-  const AttentionBatch& batch = task.layer.batch;
-  for (int i = 0; i < task.block.count; ++i) {
-    const std::int64_t t = batch.first_position + task.block.first + i;
-    const std::size_t at = to_size(i);
-    task.work.key_views[at] = query_view(task.layer.keys.side(), batch.sliding_window, t);
-    task.work.value_views[at] = query_view(task.layer.values.side(), batch.sliding_window, t);
   }
 }
 

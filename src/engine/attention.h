@@ -53,7 +53,7 @@ class Attention {
     int first;
     int count;
   };
-  /// Queries as the key kernels want them, [rows] of each.
+  /// Queries as the key kernels want them, [rows] of each, and what their tokens see.
   struct Queries {
     AlignedBuffer<float> exact;   // [key_dim]
     AlignedBuffer<float> packed;  // [key_dim], in the basis of the key codes
@@ -61,8 +61,10 @@ class Attention {
     AlignedBuffer<float> scale;
     AlignedBuffer<std::int32_t> sum;
     AlignedBuffer<float> total;
+    std::vector<QueryView> key_views;    // [tokens]
+    std::vector<QueryView> value_views;  // [tokens]
 
-    Queries(int rows, int key_dim);
+    Queries(int tokens, int rows, int key_dim);
     KvIntQueries ints(int row, int key_dim) noexcept;
   };
   /// Softmax parts of a block, or their merger: [rows] of everything, rows = count·group.
@@ -81,8 +83,6 @@ class Attention {
     AlignedBuffer<float> exact_scores;  // [rows][kStride]
     AlignedBuffer<float> part;
     AlignedBuffer<float> merged;
-    std::vector<QueryView> key_views;    // [count]
-    std::vector<QueryView> value_views;  // [count]
   };
   struct Layer {
     const KvStore& keys;
@@ -106,9 +106,11 @@ class Attention {
     Workspace& work;
   };
 
-  /// A head's chunks without a part yet, on a cache line of its own: threads count down at once.
-  struct alignas(64) Undone {
-    std::atomic<int> chunks;
+  /// A head whose chunks are shared out, on a cache line of its own: threads count down at once.
+  struct alignas(64) SplitHead {
+    std::atomic<int> undone;        // chunks that have no part yet
+    std::atomic<int> first_thread;  // who works on chunk 0, or did; -1 before
+    int merged;                     // chunks from 0 on that this thread has merged
   };
 
   /// The maximum of a part that sees nothing.
@@ -121,7 +123,6 @@ class Attention {
   void attend_whole(const Layer& layer, const Block& block, Workspace& work) const noexcept;
   void attend_split(const Layer& layer) noexcept;
   void prepare(const Task& task) const noexcept;
-  void set_views(const Task& task) const noexcept;
   // attention_chunk.cpp:
   void attend_chunk(const Task& task, std::int64_t chunk, const Part& part) const noexcept;
   Fetch fetch_after(const Task& task, const KvStore& store, const QueryView& view,
@@ -156,9 +157,10 @@ class Attention {
   std::size_t l1_bytes_;
   std::vector<Workspace> workspaces_;  // [threads]
   // For a single token, whose chunks are shared out:
-  Queries split_queries_;                   // [n_heads]
-  AlignedBuffer<float> split_parts_;        // [n_kv_heads][chunks], grown on demand
-  std::unique_ptr<Undone[]> split_undone_;  // [n_kv_heads]
+  Queries split_queries_;                     // [n_heads]
+  AlignedBuffer<float> split_parts_;          // [n_kv_heads][chunks], grown on demand
+  AlignedBuffer<float> split_merged_;         // [n_kv_heads]
+  std::unique_ptr<SplitHead[]> split_heads_;  // [n_kv_heads]
 };
 
 }  // namespace quant

@@ -77,7 +77,7 @@ void Attention::attend_chunk(const Task& task, std::int64_t chunk,
 Fetch Attention::fetch_after(const Task& task, const KvStore& store, const QueryView& view,
                              PositionRange chunk, const std::uint8_t* rows, int n) const noexcept {
   Fetch fetch{rows_after(rows, n, store.row_bytes()), {}, task.layer.fetch_to};
-  if (task.block.count == 1) {
+  if (task.block.count == 1 && !view.window.empty()) {
     fetch.later = share_of_window(store, task.block.kv_head, view, chunk);
   }
   return fetch;
@@ -94,10 +94,10 @@ Fetch Attention::score_chunk(const Task& task, PositionRange chunk) const noexce
   const KvIntQueries ints = queries.ints(first_row, key_dim_);
   Fetch left;
   layer.keys.for_packed(
-      block.kv_head, union_of(work.key_views, block.count, chunk, &QueryView::packed),
+      block.kv_head, union_of(queries.key_views, block.count, chunk, &QueryView::packed),
       [&](std::int64_t p, int n, const std::uint8_t* packed) {
         float* scores = work.scores.data() + (p - chunk.begin);
-        Fetch fetch = fetch_after(task, layer.keys, work.key_views[0], chunk, packed, n);
+        Fetch fetch = fetch_after(task, layer.keys, queries.key_views[0], chunk, packed, n);
         if (layer.int_scores) {
           if (block.count == 1 && layer.quick_scores) left = fetch.split(fetch.next.bytes / 2);
           layer.key_kernels.score_int(packed, n, key_dim_, ints, rows, scores, kStride, fetch);
@@ -120,8 +120,8 @@ void Attention::score_exact(const Task& task, PositionRange chunk) const noexcep
   const KvKernels& fp32 = kv_kernels(kernels_, KvType::kFp32);
   const float* fresh =
       layer.batch.exact_keys + to_size(block.kv_head) * to_size(max_batch_) * to_size(key_dim_);
-  const PositionRange sink = union_of(work.key_views, block.count, chunk, &QueryView::sink);
-  const PositionRange window = union_of(work.key_views, block.count, chunk, &QueryView::window);
+  const PositionRange sink = union_of(queries.key_views, block.count, chunk, &QueryView::sink);
+  const PositionRange window = union_of(queries.key_views, block.count, chunk, &QueryView::window);
   for_exact(layer.keys, block.kv_head, sink, window, layer.batch.first_position, fresh,
             [&](std::int64_t p, int n, const float* exact) {
               fp32.score(reinterpret_cast<const std::uint8_t*>(exact), n, key_dim_, exact_queries,
@@ -130,7 +130,7 @@ void Attention::score_exact(const Task& task, PositionRange chunk) const noexcep
             });
   for (int row = 0; row < rows && block.count > 1; ++row) {
     const std::size_t list = to_size(row) * kStride;
-    const QueryView& view = work.key_views[to_size(row / group_)];
+    const QueryView& view = queries.key_views[to_size(row / group_)];
     for (const PositionRange& range : {view.sink, view.window}) {
       const PositionRange part = range.clipped_to(chunk);
       if (part.empty()) continue;
@@ -146,7 +146,7 @@ void Attention::softmax_chunk(const Task& task, PositionRange chunk, const Part&
   for (int token = 0; token < task.block.count; ++token) {
     const int row = token * group_;
     float* const lists = task.work.scores.data() + to_size(row) * kStride;
-    const QueryView& view = task.work.key_views[to_size(token)];
+    const QueryView& view = task.queries.key_views[to_size(token)];
     const PositionRange seen = PositionRange{view.sink.begin, view.window.end}.clipped_to(chunk);
     if (seen.empty()) {
       std::fill_n(part.maximum + row, group_, kMasked);
@@ -173,7 +173,7 @@ void Attention::softmax_chunk(const Task& task, PositionRange chunk, const Part&
 
 bool Attention::has_exact_values(const Task& task, PositionRange chunk) const noexcept {
   const auto seen = [&](auto range) {
-    return !union_of(task.work.value_views, task.block.count, chunk, range).empty();
+    return !union_of(task.queries.value_views, task.block.count, chunk, range).empty();
   };
   return task.layer.exact_values && (seen(&QueryView::sink) || seen(&QueryView::window));
 }
@@ -187,11 +187,12 @@ void Attention::accumulate_chunk(const Task& task, PositionRange chunk,
   if (has_exact_values(task, chunk)) accumulate_exact(task, chunk, part);
   std::fill_n(part.packed, to_size(rows) * to_size(value_dim_), 0.0f);
   layer.values.for_packed(
-      block.kv_head, union_of(work.value_views, block.count, chunk, &QueryView::packed),
+      block.kv_head, union_of(queries.value_views, block.count, chunk, &QueryView::packed),
       [&](std::int64_t p, int n, const std::uint8_t* packed) {
         const KvKernels& kernels = layer.value_kernels;
         float* weights = work.scores.data() + (p - chunk.begin);
-        const Fetch fetch = fetch_after(task, layer.values, work.value_views[0], chunk, packed, n);
+        const Fetch fetch =
+            fetch_after(task, layer.values, queries.value_views[0], chunk, packed, n);
         if (layer.int_values) {
           accumulate_int(task, packed, p, n, weights, part.packed, fetch);
         } else {
@@ -227,10 +228,11 @@ void Attention::accumulate_exact(const Task& task, PositionRange chunk,
   const auto& [layer, block, queries, first_row, work] = task;
   const int rows = block.count * group_;
   std::fill_n(part.exact, to_size(rows) * to_size(value_dim_), 0.0f);
-  const PositionRange sink = union_of(work.value_views, block.count, chunk, &QueryView::sink);
-  const PositionRange window = union_of(work.value_views, block.count, chunk, &QueryView::window);
+  const PositionRange sink = union_of(queries.value_views, block.count, chunk, &QueryView::sink);
+  const PositionRange window =
+      union_of(queries.value_views, block.count, chunk, &QueryView::window);
   for (int row = 0; row < rows && block.count > 1; ++row) {
-    const QueryView& view = work.value_views[to_size(row / group_)];
+    const QueryView& view = queries.value_views[to_size(row / group_)];
     float* weights = work.scores.data() + to_size(row) * kStride;
     float* exact = work.exact_scores.data() + to_size(row) * kStride;
     move_weights(view.sink, sink, chunk, weights, exact);

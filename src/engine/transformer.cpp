@@ -150,16 +150,18 @@ void Transformer::append(const Batch& batch) {
 void Transformer::append(const Batch& batch, int sequence) {
   // Position and side of the first refusal, so that the message does not depend on thread timing.
   std::atomic<std::int64_t> refused{INT64_MAX};
-  const auto store = [&](KvStore& to, const float* from, float* exact, std::int64_t i, int side) {
+  const auto store = [&](KvStore& to, const float* from, float* exact, int head,
+                         PositionRange positions) {
     const KvKernels& kernels = kv_kernels(kernels_, to.side().type);
     const std::int64_t dim = to.head_dim();
-    from += (sequence * batch.length + i) * config_.n_kv_heads * dim;
-    exact += (sequence * max_batch_ * config_.n_kv_heads + i) * dim;
-    for (int head = 0; head < config_.n_kv_heads; ++head) {
-      float* row = exact + head * max_batch_ * dim;
-      std::memcpy(row, from + head * dim, to_size(dim) * sizeof(float));
-      if (to.encode(kernels, head, batch.first_position + i, row)) continue;
-      const std::int64_t mine = (batch.first_position + i) * 2 + side;
+    const std::int64_t heads = config_.n_kv_heads;
+    for (std::int64_t p = positions.begin; p < positions.end; ++p) {
+      const std::int64_t i = p - batch.first_position;
+      float* row = exact + ((sequence * heads + head) * max_batch_ + i) * dim;
+      std::memcpy(row, from + ((sequence * batch.length + i) * heads + head) * dim,
+                  to_size(dim) * sizeof(float));
+      if (to.encode(kernels, head, p, row)) continue;
+      const std::int64_t mine = p * 2 + (to.role() == KvRole::kKeys ? 0 : 1);
       std::int64_t first = refused.load();
       while (mine < first && !refused.compare_exchange_weak(first, mine)) {
       }
@@ -167,9 +169,21 @@ void Transformer::append(const Batch& batch, int sequence) {
   };
   KvStore& keys = batch.caches[to_size(sequence)].keys(batch.layer);
   KvStore& values = batch.caches[to_size(sequence)].values(batch.layer);
-  parallel_for(threads_, batch.length, [&](std::int64_t i, int) {
-    store(keys, act_.keys.data(), act_.exact_keys.data(), i, 0);
-    store(values, act_.values.data(), act_.exact_values.data(), i, 1);
+  // A task is one side of a head's panel, whose rows may share bytes.
+  const PositionRange all{batch.first_position, batch.first_position + batch.length};
+  const std::int64_t first_panel = all.begin / kKvPanelRows;
+  const std::int64_t panels = (all.end - 1) / kKvPanelRows - first_panel + 1;
+  const int threads = batch.length > 1 ? threads_ : 1;
+  parallel_for(threads, panels * config_.n_kv_heads * 2, [&](std::int64_t task, int) {
+    const std::int64_t panel = first_panel + task / 2 / config_.n_kv_heads;
+    const int head = static_cast<int>(task / 2 % config_.n_kv_heads);
+    const auto positions =
+        PositionRange{panel * kKvPanelRows, (panel + 1) * kKvPanelRows}.clipped_to(all);
+    if (task % 2 == 0) {
+      store(keys, act_.keys.data(), act_.exact_keys.data(), head, positions);
+    } else {
+      store(values, act_.values.data(), act_.exact_values.data(), head, positions);
+    }
   });
   if (const std::int64_t at = refused.load(); at != INT64_MAX) {
     const KvStore& at_fault = at % 2 == 0 ? keys : values;

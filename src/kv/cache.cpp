@@ -85,8 +85,10 @@ QueryView query_view(const KvSide& side, int sliding_window, std::int64_t t) noe
   return {{first, sink_end}, {sink_end, window_begin}, {window_begin, end}};
 }
 
-KvStore::KvStore(const KvSide& side, int n_heads, int head_dim, int sliding_window, int max_batch)
-    : side_(effective(side, sliding_window)),
+KvStore::KvStore(KvRole role, const KvSide& side, int n_heads, int head_dim, int sliding_window,
+                 int max_batch)
+    : role_(role),
+      side_(effective(side, sliding_window)),
       n_heads_(n_heads),
       head_dim_(head_dim),
       row_bytes_(kv_format_info(side.type).row_bytes(head_dim)),
@@ -139,8 +141,9 @@ bool KvStore::encode(const KvKernels& kernels, int head, std::int64_t position,
                      const float* row) noexcept {
   std::uint8_t packed[kKvMaxHeadDim * sizeof(float)];
   if (!kernels.encode(row, head_dim_, packed)) return false;
-  kernels.put(packed, head_dim_, position % capacity_,
-              packed_.data() + to_size(head) * to_size(capacity_) * row_bytes_);
+  const auto put = role_ == KvRole::kKeys ? kernels.put_key : kernels.put_value;
+  put(packed, head_dim_, position % capacity_,
+      packed_.data() + to_size(head) * to_size(capacity_) * row_bytes_);
   return true;
 }
 
@@ -196,10 +199,10 @@ std::size_t KvStore::formula_bytes(const KvSide& side, int n_heads, int head_dim
 
 KvCache::KvCache(const ModelConfig& config, const KvSpec& spec, int max_batch) {
   for (const LayerConfig& layer : config.layers) {
-    keys_.emplace_back(spec.key, config.n_kv_heads, config.key_dim, layer.sliding_window,
-                       max_batch);
-    values_.emplace_back(spec.value, config.n_kv_heads, config.value_dim, layer.sliding_window,
-                         max_batch);
+    keys_.emplace_back(KvRole::kKeys, spec.key, config.n_kv_heads, config.key_dim,
+                       layer.sliding_window, max_batch);
+    values_.emplace_back(KvRole::kValues, spec.value, config.n_kv_heads, config.value_dim,
+                         layer.sliding_window, max_batch);
   }
 }
 

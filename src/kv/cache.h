@@ -34,6 +34,9 @@ struct QueryView {
 /// of the three ranges, and they ascend.
 QueryView query_view(const KvSide& side, int sliding_window, std::int64_t t) noexcept;
 
+/// Which of the two a store holds: codes of keys and of values lie differently.
+enum class KvRole { kKeys, kValues };
+
 /// What the rows of some stores lie in.
 using KvMemory = AlignedBuffer<std::uint8_t>;
 
@@ -46,10 +49,12 @@ using KvMemory = AlignedBuffer<std::uint8_t>;
 class KvStore {
  public:
   /// sliding_window: the layer's, 0 if it is global. max_batch: the most tokens appended at once.
-  KvStore(const KvSide& side, int n_heads, int head_dim, int sliding_window, int max_batch);
+  KvStore(KvRole role, const KvSide& side, int n_heads, int head_dim, int sliding_window,
+          int max_batch);
   KvStore(KvStore&&) noexcept = default;
   KvStore& operator=(KvStore&&) noexcept = default;
 
+  KvRole role() const noexcept { return role_; }
   const KvSide& side() const noexcept { return side_; }
   int head_dim() const noexcept { return head_dim_; }
   /// Bytes of a packed row.
@@ -60,7 +65,8 @@ class KvStore {
   void reserve(std::int64_t positions, std::shared_ptr<KvMemory> memory, std::size_t offset);
   /// What this store takes with room for so many positions: no less than now, whole cache lines.
   std::size_t bytes_for(std::int64_t positions) const noexcept;
-  /// Encodes the row [head_dim] of a head at a position. False if the format refuses it.
+  /// Encodes the row [head_dim] of a head at a position. False if the format refuses it. Rows of a
+  /// panel may share bytes: one thread at a time appends to it.
   bool encode(const KvKernels& kernels, int head, std::int64_t position, const float* row) noexcept;
   /// After a batch [begin, end): keeps those of its exact rows that later queries may see.
   /// rows: [n_heads][stride] floats, a head's rows contiguous.
@@ -111,6 +117,7 @@ class KvStore {
   };
   Parts parts_for(std::int64_t positions) const noexcept;
 
+  KvRole role_;
   KvSide side_;
   int n_heads_;
   int head_dim_;

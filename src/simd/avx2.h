@@ -139,12 +139,6 @@ struct Avx2 {
     return {_mm256_permute_ps(v.low, kOrder), _mm256_permute_ps(v.high, kOrder)};
   }
 
-  QUANT_SIMD void interleave(F32x16& a, F32x16& b) {
-    const F32x16 first = interleaved(a.low, b.low);
-    b = interleaved(a.high, b.high);
-    a = first;
-  }
-
   // 32-bit integers.
   QUANT_SIMD I32x16 set1_i32(int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
   QUANT_SIMD I32x16 load_i32(const int32_t* p) { return {load_256(p), load_256(p + 8)}; }
@@ -279,24 +273,6 @@ struct Avx2 {
       r[i] = {_mm256_castps_si256(f[i].low), _mm256_castps_si256(f[i].high)};
     }
   }
-  QUANT_SIMD void transpose_bytes(I32x16 (&v)[4]) {
-    const __m256i blocks = _mm256_broadcastsi128_si256(
-        _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
-    __m256i low[4];
-    __m256i high[4];
-    for (int k = 0; k < 4; ++k) {
-      low[k] = _mm256_shuffle_epi8(v[k].low, blocks);
-      high[k] = _mm256_shuffle_epi8(v[k].high, blocks);
-    }
-    v[0] = {_mm256_permute2x128_si256(low[0], low[1], 0x20),
-            _mm256_permute2x128_si256(low[2], low[3], 0x20)};
-    v[1] = {_mm256_permute2x128_si256(low[0], low[1], 0x31),
-            _mm256_permute2x128_si256(low[2], low[3], 0x31)};
-    v[2] = {_mm256_permute2x128_si256(high[0], high[1], 0x20),
-            _mm256_permute2x128_si256(high[2], high[3], 0x20)};
-    v[3] = {_mm256_permute2x128_si256(high[0], high[1], 0x31),
-            _mm256_permute2x128_si256(high[2], high[3], 0x31)};
-  }
 
   // Integer products. vpmaddubsw multiplies unsigned by signed bytes and adds pairs in 16 bits,
   // which hold two products of magnitudes up to 128 and 127, and more of smaller weights: a running
@@ -395,11 +371,6 @@ struct Avx2 {
   QUANT_SIMD U8x16 lookup_u8(U8x16 table, U8x16 index) { return _mm_shuffle_epi8(table, index); }
 
  private:
-  QUANT_SIMD F32x16 interleaved(__m256 a, __m256 b) {
-    const __m256 low = _mm256_unpacklo_ps(a, b);
-    const __m256 high = _mm256_unpackhi_ps(a, b);
-    return {_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31)};
-  }
   QUANT_SIMD __m128i load_64(const void* p) {
     return _mm_loadl_epi64(static_cast<const __m128i*>(p));
   }

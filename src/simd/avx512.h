@@ -117,14 +117,6 @@ struct Avx512 {
     return _mm512_permute_ps(v, Distance == 2 ? 0x4e : 0xb1);
   }
 
-  QUANT_SIMD void interleave(F32x16& a, F32x16& b) {
-    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
-    const F32x16 first = _mm512_permutex2var_ps(a, low, b);
-    b = _mm512_permutex2var_ps(a, high, b);
-    a = first;
-  }
-
   // 32-bit integers.
   QUANT_SIMD I32x16 set1_i32(int32_t x) { return _mm512_set1_epi32(x); }
   QUANT_SIMD I32x16 load_i32(const int32_t* p) { return _mm512_loadu_si512(p); }
@@ -235,20 +227,6 @@ struct Avx512 {
     for (int i = 0; i < 16; ++i) f[i] = _mm512_castsi512_ps(r[i]);
     transpose(f);
     for (int i = 0; i < 16; ++i) r[i] = _mm512_castps_si512(f[i]);
-  }
-  QUANT_SIMD void transpose_bytes(I32x16 (&v)[4]) {
-    const __m512i blocks =
-        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
-    for (I32x16& vector : v) vector = _mm512_shuffle_epi8(vector, blocks);
-    // What is left is to transpose 4×4 pieces of 128 bits.
-    const __m512i low_even = _mm512_shuffle_i32x4(v[0], v[1], 0x44);
-    const __m512i high_even = _mm512_shuffle_i32x4(v[0], v[1], 0xee);
-    const __m512i low_odd = _mm512_shuffle_i32x4(v[2], v[3], 0x44);
-    const __m512i high_odd = _mm512_shuffle_i32x4(v[2], v[3], 0xee);
-    v[0] = _mm512_shuffle_i32x4(low_even, low_odd, 0x88);
-    v[1] = _mm512_shuffle_i32x4(low_even, low_odd, 0xdd);
-    v[2] = _mm512_shuffle_i32x4(high_even, high_odd, 0x88);
-    v[3] = _mm512_shuffle_i32x4(high_even, high_odd, 0xdd);
   }
 
   // Integer products. vpdpbusd multiplies unsigned by signed bytes, so signed weights are moved by

@@ -166,16 +166,6 @@ struct Neon {
     return v;
   }
 
-  QUANT_SIMD void interleave(F32x16& a, F32x16& b) {
-    F32x16 r[2];
-    for (int i = 0; i < 4; ++i) {
-      r[i / 2].part[i % 2 * 2] = vzip1q_f32(a.part[i], b.part[i]);
-      r[i / 2].part[i % 2 * 2 + 1] = vzip2q_f32(a.part[i], b.part[i]);
-    }
-    a = r[0];
-    b = r[1];
-  }
-
   // 32-bit integers.
   QUANT_SIMD I32x16 set1_i32(int32_t x) {
     const int32x4_t v = vdupq_n_s32(x);
@@ -356,17 +346,6 @@ struct Neon {
     for (int i = 0; i < 16; ++i) {
       for (int j = 0; j < 4; ++j) r[i].part[j] = vreinterpretq_s32_f32(f[i].part[j]);
     }
-  }
-  QUANT_SIMD void transpose_bytes(I32x16 (&v)[4]) {
-    const uint8x16_t blocks = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
-    I32x16 to[4];
-    for (int k = 0; k < 4; ++k) {
-      for (int q = 0; q < 4; ++q) {
-        const uint8x16_t rows = vreinterpretq_u8_s32(v[k].part[q]);
-        to[q].part[k] = vreinterpretq_s32_u8(vqtbl1q_u8(rows, blocks));
-      }
-    }
-    for (int q = 0; q < 4; ++q) v[q] = to[q];
   }
 
   // Integer products, without the optional dot-product instructions. Sums of two 16-bit products

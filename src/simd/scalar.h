@@ -176,17 +176,6 @@ struct Scalar {
     return r;
   }
 
-  /// a becomes a0 b0 a1 b1 … a7 b7, b the rest.
-  static void interleave(F32x16& a, F32x16& b) {
-    F32x16 r[2];
-    for (int i = 0; i < 16; ++i) {
-      r[i / 8].lane[i % 8 * 2] = a.lane[i];
-      r[i / 8].lane[i % 8 * 2 + 1] = b.lane[i];
-    }
-    a = r[0];
-    b = r[1];
-  }
-
   // 32-bit integers.
   static I32x16 set1_i32(int32_t x) {
     I32x16 r;
@@ -384,20 +373,6 @@ struct Scalar {
         rows[j].lane[i] = upper;
       }
     }
-  }
-  /// Sixteen rows of sixteen bytes, four bytes of every row in each vector: from a row in each lane
-  /// to four rows in each vector. Byte i of lane r in vector k moves to byte r % 4 of lane 4·k + i
-  /// in vector r / 4.
-  static void transpose_bytes(I32x16 (&v)[4]) {
-    uint8_t from[4][16][4];
-    uint8_t to[4][16][4];
-    memcpy(from, v, sizeof from);
-    for (int k = 0; k < 4; ++k) {
-      for (int r = 0; r < 16; ++r) {
-        for (int i = 0; i < 4; ++i) to[r / 4][4 * k + i][r % 4] = from[k][r][i];
-      }
-    }
-    memcpy(v, to, sizeof to);
   }
 
   // Integer products: lane n of a sum gains Σ_k w[n][k]·x[k] over four k. Most, up to 127, says

@@ -30,7 +30,7 @@ std::vector<float> scores_of(const KvKernels& kernels, const PackedRows& rows, i
   const int n_queries = static_cast<int>(queries.size()) / rows.d;
   const std::size_t stride = size(n) + kGap;
   Guarded<float> scores(size(n_queries) * stride);
-  kernels.score(rows.data(), n, rows.d, queries.data(), n_queries, scores.data(), stride, {});
+  kernels.score(rows.as_keys(), n, rows.d, queries.data(), n_queries, scores.data(), stride, {});
   EXPECT_TRUE(scores.intact()) << "d " << rows.d << ", n " << n;
   return scores.values();
 }
@@ -61,7 +61,8 @@ std::vector<float> int_scores_of(const KvKernels& kernels, const PackedRows& row
   IntQueries rounded(kernels, queries, rows.d);
   const std::size_t stride = size(n) + kGap;
   Guarded<float> scores(size(rounded.n) * stride);
-  kernels.score_int(rows.data(), n, rows.d, rounded.view(), rounded.n, scores.data(), stride, {});
+  kernels.score_int(rows.as_keys(), n, rows.d, rounded.view(), rounded.n, scores.data(), stride,
+                    {});
   EXPECT_TRUE(scores.intact()) << "d " << rows.d << ", n " << n;
   return scores.values();
 }
@@ -72,7 +73,7 @@ std::vector<float> sums_of(const KvKernels& kernels, const PackedRows& rows, int
                            const std::vector<float>& start) {
   Guarded<float> acc(start.size());
   std::copy(start.begin(), start.end(), acc.data());
-  kernels.accumulate(rows.data(), n, rows.d, weights.data(), stride,
+  kernels.accumulate(rows.as_values(), n, rows.d, weights.data(), stride,
                      static_cast<int>(start.size()) / rows.d, acc.data(), {});
   EXPECT_TRUE(acc.intact()) << "d " << rows.d << ", n " << n;
   return acc.values();
@@ -84,7 +85,7 @@ std::vector<float> int_sums_of(const KvKernels& kernels, const PackedRows& rows,
                                const std::vector<float>& start) {
   Guarded<float> acc(start.size());
   std::copy(start.begin(), start.end(), acc.data());
-  kernels.accumulate_int(rows.data(), n, rows.d, weights.data(), stride,
+  kernels.accumulate_int(rows.as_values(), n, rows.d, weights.data(), stride,
                          static_cast<int>(start.size()) / rows.d, acc.data(), {});
   EXPECT_TRUE(acc.intact()) << "d " << rows.d << ", n " << n;
   return acc.values();
@@ -116,22 +117,27 @@ TEST_P(KvConformance, EncodesScalarsBytes) {
 }
 
 TEST_P(KvConformance, RowsArePutInPanelsAndTakenBack) {
+  const auto expect = [&](const PackedRows& rows, const std::vector<std::uint8_t>& scalars,
+                          auto put, auto take) {
+    Guarded<std::uint8_t> panels(scalars.size() - 1);
+    std::fill_n(panels.data(), scalars.size() - 1, std::uint8_t{0xff});
+    // Any order will do, and a row may be put where another was.
+    for (int i = rows.n - 1; i >= 0; --i) put(rows.packed[0].data(), rows.d, i, panels.data());
+    for (int i = rows.n - 1; i >= 0; --i)
+      put(rows.packed[size(i)].data(), rows.d, i, panels.data());
+    ASSERT_TRUE(panels.intact()) << rows.d;
+    ASSERT_TRUE(std::equal(scalars.begin() + 1, scalars.end(), panels.data())) << rows.d;
+    for (int i = 0; i < rows.n; ++i) {
+      Guarded<std::uint8_t> row(c.row_bytes(rows.d));
+      take(panels.data(), rows.d, i, row.data());
+      ASSERT_TRUE(row.intact()) << rows.d;
+      ASSERT_EQ(row.values(), rows.packed[size(i)]) << "d " << rows.d << ", row " << i;
+    }
+  };
   for (const int d : kDims) {
     const PackedRows rows(c, 75, d);
-    Guarded<std::uint8_t> panels(rows.bytes.size() - 1);
-    std::copy(rows.bytes.begin() + 1, rows.bytes.end(), panels.data());
-    // Any order will do, and a row may be put again.
-    for (int i = rows.n - 1; i >= 0; --i) {
-      c.kernels().put(rows.packed[size(i)].data(), d, i, panels.data());
-    }
-    ASSERT_TRUE(panels.intact()) << d;
-    ASSERT_TRUE(std::equal(rows.bytes.begin() + 1, rows.bytes.end(), panels.data())) << d;
-    for (int i = 0; i < rows.n; ++i) {
-      Guarded<std::uint8_t> row(c.row_bytes(d));
-      c.kernels().take(panels.data(), d, i, row.data());
-      ASSERT_TRUE(row.intact()) << d;
-      ASSERT_EQ(row.values(), rows.packed[size(i)]) << "d " << d << ", row " << i;
-    }
+    expect(rows, rows.keys, c.kernels().put_key, c.kernels().take_key);
+    expect(rows, rows.values, c.kernels().put_value, c.kernels().take_value);
   }
 }
 
@@ -191,16 +197,18 @@ TEST_P(KvConformance, FetchingChangesNoResult) {
           std::vector<float> results(size(2 * n_queries * (n + d)), 0.0f);
           float* out = results.data();
           std::vector<float> used = weights;
-          c.kernels().score(rows.data(), n, d, queries.data(), n_queries, out, size(n), fetch);
+          c.kernels().score(rows.as_keys(), n, d, queries.data(), n_queries, out, size(n), fetch);
           out += n_queries * n;
-          c.kernels().accumulate(rows.data(), n, d, used.data(), size(n), n_queries, out, fetch);
+          c.kernels().accumulate(rows.as_values(), n, d, used.data(), size(n), n_queries, out,
+                                 fetch);
           if (c.kernels().score_int == nullptr) return results;
           out += n_queries * d;
           IntQueries rounded(c.kernels(), queries, d);
-          c.kernels().score_int(rows.data(), n, d, rounded.view(), n_queries, out, size(n), fetch);
+          c.kernels().score_int(rows.as_keys(), n, d, rounded.view(), n_queries, out, size(n),
+                                fetch);
           out += n_queries * n;
-          c.kernels().accumulate_int(rows.data(), n, d, weights.data(), size(n), n_queries, out,
-                                     fetch);
+          c.kernels().accumulate_int(rows.as_values(), n, d, weights.data(), size(n), n_queries,
+                                     out, fetch);
           return results;
         };
         const std::vector<float> expected = results_with({});
@@ -356,8 +364,8 @@ TEST_P(KvIntConformance, IntSumsDoNotDependOnWhatElseIsComputed) {
       std::vector<float> alone(first, first + d);
       const std::vector<float> expected(all.begin() + h * d, all.begin() + (h + 1) * d);
       // From a later panel on, and no further than the last row that counts.
-      c.kernels().accumulate_int(rows.data() + size(n / 4) * c.row_bytes(d), end_of(h) - n / 4, d,
-                                 weights.data() + h * n + n / 4, size(n), 1, alone.data(), {});
+      c.kernels().accumulate_int(rows.as_values() + size(n / 4) * c.row_bytes(d), end_of(h) - n / 4,
+                                 d, weights.data() + h * n + n / 4, size(n), 1, alone.data(), {});
       ASSERT_TRUE(same_bits(alone, expected)) << "d " << d << ", query " << h;
     }
   }
@@ -376,7 +384,10 @@ TEST_P(KvIntConformance, IntSumsOfTheLargestDoNotOverflow) {
       std::vector<float> decoded(size(d));
       ASSERT_TRUE(c.kernels().encode(row.data(), d, packed.data()));
       c.kernels().decode(packed.data(), d, decoded.data());
-      for (int i = 0; i < n; ++i) c.kernels().put(packed.data(), d, i, rows.bytes.data() + 1);
+      for (int i = 0; i < n; ++i) {
+        c.kernels().put_key(packed.data(), d, i, rows.keys.data() + 1);
+        c.kernels().put_value(packed.data(), d, i, rows.values.data() + 1);
+      }
       float product = 0.0f;
       for (int j = 0; j < d; ++j) product += row[size(j)] * decoded[size(j)];
       const std::vector<float> scores = int_scores_of(c.kernels(), rows, n, row);
@@ -459,18 +470,21 @@ TEST_P(KvConformance, RowsMayBeDividedBetweenPanels) {
     const std::vector<float> weights = random_floats(3 * kRows, 12);
     std::vector<float> whole_scores(3 * kRows);
     std::vector<float> whole_sums(size(3 * d), 0.0f);
-    c.kernels().score(rows.data(), kRows, d, queries.data(), 3, whole_scores.data(), kRows, {});
+    c.kernels().score(rows.as_keys(), kRows, d, queries.data(), 3, whole_scores.data(), kRows, {});
     std::vector<float> used = weights;
-    c.kernels().accumulate(rows.data(), kRows, d, used.data(), kRows, 3, whole_sums.data(), {});
+    c.kernels().accumulate(rows.as_values(), kRows, d, used.data(), kRows, 3, whole_sums.data(),
+                           {});
     for (const int step : {32, 64, 96}) {
       std::vector<float> scores(3 * kRows);
       std::vector<float> sums(size(3 * d), 0.0f);
       used = weights;
       for (int i = 0; i < kRows; i += step) {
         const int n = std::min(step, kRows - i);
-        const std::uint8_t* first = rows.data() + size(i) * c.row_bytes(d);
-        c.kernels().score(first, n, d, queries.data(), 3, scores.data() + i, kRows, {});
-        c.kernels().accumulate(first, n, d, used.data() + i, kRows, 3, sums.data(), {});
+        const std::size_t first = size(i) * c.row_bytes(d);
+        c.kernels().score(rows.as_keys() + first, n, d, queries.data(), 3, scores.data() + i, kRows,
+                          {});
+        c.kernels().accumulate(rows.as_values() + first, n, d, used.data() + i, kRows, 3,
+                               sums.data(), {});
       }
       ASSERT_TRUE(same_bits(scores, whole_scores)) << step;
       ASSERT_TRUE(same_bits(sums, whole_sums)) << step;

@@ -106,22 +106,27 @@ struct PackedRows {
     const std::size_t row_bytes = c.row_bytes(d);
     const int panels = (n + kKvPanelRows - 1) / kKvPanelRows;
     // What no row was put in holds what is worst to read as a number.
-    bytes.assign(1 + static_cast<std::size_t>(panels * kKvPanelRows) * row_bytes, 0xff);
+    keys.assign(1 + static_cast<std::size_t>(panels * kKvPanelRows) * row_bytes, 0xff);
+    values = keys;
     for (int i = 0; i < n; ++i) {
       const Distribution distribution = kDistributions[static_cast<std::size_t>(i) % 5];
       const std::vector<float> row = random_row(distribution, d, static_cast<std::uint64_t>(i));
       packed.emplace_back(row_bytes);
       EXPECT_TRUE(c.scalar().encode(row.data(), d, packed.back().data()));
-      c.scalar().put(packed.back().data(), d, i, bytes.data() + 1);
+      c.scalar().put_key(packed.back().data(), d, i, keys.data() + 1);
+      c.scalar().put_value(packed.back().data(), d, i, values.data() + 1);
       decoded.emplace_back(static_cast<std::size_t>(d));
       c.scalar().decode(packed.back().data(), d, decoded.back().data());
     }
   }
-  const std::uint8_t* data() const { return bytes.data() + 1; }  // misaligned
+  // Misaligned.
+  const std::uint8_t* as_keys() const { return keys.data() + 1; }
+  const std::uint8_t* as_values() const { return values.data() + 1; }
 
   int n;
   int d;
-  std::vector<std::uint8_t> bytes;                // panels
+  std::vector<std::uint8_t> keys;                 // panels
+  std::vector<std::uint8_t> values;               // panels
   std::vector<std::vector<std::uint8_t>> packed;  // [n][row_bytes]
   std::vector<std::vector<float>> decoded;        // [n][d]
 };

@@ -122,13 +122,6 @@ struct SimdOps {
     put_bits(out, S::template swap_lanes<8>(f(in, 0)), 3);
   }
 
-  static void interleave(In in, Out out) {
-    auto a = f(in, 0);
-    auto b = f(in, 1);
-    S::interleave(a, b);
-    put_bits(out, a, 0);
-    put_bits(out, b, 1);
-  }
 
   static void add_i32(In in, Out out) { put_i32(out, S::add_i32(i(in, 0), i(in, 1))); }
   static void or_i32(In in, Out out) { put_i32(out, S::or_i32(i(in, 0), i(in, 1))); }
@@ -186,11 +179,6 @@ struct SimdOps {
     put_i32(out, S::template shift_i32<-31>(i(in, 3)), 3);
   }
   static void and_i32(In in, Out out) { put_i32(out, S::and_i32(i(in, 0), i(in, 1))); }
-  static void transpose_bytes(In in, Out out) {
-    I rows[4] = {i(in, 0), i(in, 1), i(in, 2), i(in, 3)};
-    S::transpose_bytes(rows);
-    for (int n = 0; n < 4; ++n) put_i32(out, rows[n], n);
-  }
   static void byte_bits(In in, Out out) {
     put_i32(out, S::template byte_bits<0, 8, 0>(i(in, 0)), 0);
     put_i32(out, S::template byte_bits<0, 4, 0>(i(in, 0)), 1);
@@ -328,7 +316,6 @@ struct SimdOps {
       {"transpose", SimdDomain::kAny, transpose},
       {"transpose_i32", SimdDomain::kAny, transpose_i32},
       {"swap_lanes", SimdDomain::kAny, swap_lanes},
-      {"interleave", SimdDomain::kAny, interleave},
       {"add_i32", SimdDomain::kScalable, add_i32},
       {"or_i32", SimdDomain::kAny, or_i32},
       {"reduce_add_i32", SimdDomain::kScalable, reduce_add_i32},
@@ -345,7 +332,6 @@ struct SimdOps {
       {"load_u16", SimdDomain::kAny, load_u16},
       {"shift_i32", SimdDomain::kAny, shift_i32},
       {"and_i32", SimdDomain::kAny, and_i32},
-      {"transpose_bytes", SimdDomain::kAny, transpose_bytes},
       {"byte_bits", SimdDomain::kAny, byte_bits},
       {"bits_to_bytes", SimdDomain::kAny, bits_to_bytes},
       {"sub_bytes", SimdDomain::kAny, sub_bytes},

@@ -31,8 +31,8 @@ std::vector<float> row_of(int head, std::int64_t position, float base = 0.0f) {
 /// A store that is fed like a session feeds it.
 class Feeder {
  public:
-  Feeder(const KvSide& side, int sliding_window, int max_batch)
-      : store(side, kHeads, kDim, sliding_window, max_batch), max_batch_(max_batch) {}
+  Feeder(const KvSide& side, int sliding_window, int max_batch, KvRole role = KvRole::kValues)
+      : store(role, side, kHeads, kDim, sliding_window, max_batch), max_batch_(max_batch) {}
 
   void append(std::int64_t n) {
     const std::int64_t end = position + n;
@@ -78,6 +78,7 @@ void expect_rows(const For& for_range, PositionRange range, int head, const Deco
 
 void expect_packed(const KvStore& store, PositionRange range, float base = 0.0f) {
   const KvKernels& kernels = kernels_of(store.side().type);
+  const auto take = store.role() == KvRole::kKeys ? kernels.take_key : kernels.take_value;
   const std::size_t row_bytes = kv_format_info(store.side().type).row_bytes(kDim);
   // Visits begin at a panel.
   range.begin = range.begin / kKvPanelRows * kKvPanelRows;
@@ -87,7 +88,7 @@ void expect_packed(const KvStore& store, PositionRange range, float base = 0.0f)
                 [&](const std::uint8_t* panels, int i) {
                   std::vector<std::uint8_t> packed(row_bytes);
                   std::vector<float> row(kDim);
-                  kernels.take(panels, kDim, i, packed.data());
+                  take(panels, kDim, i, packed.data());
                   kernels.decode(packed.data(), kDim, row.data());
                   return row;
                 },
@@ -117,12 +118,14 @@ void expect_sink(const KvStore& store, PositionRange range, float base = 0.0f) {
 
 TEST(KvStore, GrowthInStepsKeepsAllRows) {
   for (const KvFormatInfo& format : kv_formats()) {
-    Feeder feeder({format.type, 0, 0}, 0, 64);
-    for (const std::int64_t n : {1, 15, 1, 40, 64, 64, 3}) {
-      feeder.append(n);
-      expect_packed(feeder.store, {0, feeder.position});
+    for (const KvRole role : {KvRole::kKeys, KvRole::kValues}) {
+      Feeder feeder({format.type, 0, 0}, 0, 64, role);
+      for (const std::int64_t n : {1, 15, 1, 40, 64, 64, 3}) {
+        feeder.append(n);
+        expect_packed(feeder.store, {0, feeder.position});
+      }
+      EXPECT_GE(feeder.store.capacity(), feeder.position);
     }
-    EXPECT_GE(feeder.store.capacity(), feeder.position);
   }
 }
 
@@ -241,8 +244,8 @@ TEST(KvStore, SharesOfAWindowAreItsRows) {
 }
 
 TEST(KvStore, Fp32NeedsNoSecondCopy) {
-  KvStore plain({KvType::kFp32, 0, 0}, kHeads, kDim, 0, 8);
-  KvStore windowed({KvType::kFp32, 64, 4}, kHeads, kDim, 0, 8);
+  KvStore plain(KvRole::kKeys, {KvType::kFp32, 0, 0}, kHeads, kDim, 0, 8);
+  KvStore windowed(KvRole::kKeys, {KvType::kFp32, 64, 4}, kHeads, kDim, 0, 8);
   plain.reserve(128);
   windowed.reserve(128);
   EXPECT_EQ(plain.allocated_bytes(), std::size_t{kHeads * kDim * 128 * sizeof(float)});
@@ -250,14 +253,14 @@ TEST(KvStore, Fp32NeedsNoSecondCopy) {
 }
 
 TEST(KvStore, WindowsAreNoLongerThanTheContext) {
-  KvStore store({KvType::kTurboKv4b, 1 << 30, 1 << 30}, kHeads, kDim, 0, 8);
+  KvStore store(KvRole::kKeys, {KvType::kTurboKv4b, 1 << 30, 1 << 30}, kHeads, kDim, 0, 8);
   store.reserve(kKvPanelRows);
   EXPECT_LE(store.allocated_bytes(), std::size_t{kHeads * kDim * kKvPanelRows * 3 * sizeof(float)});
 }
 
 TEST(KvStore, RefusesWhatIsNotFinite) {
   for (const KvFormatInfo& format : kv_formats()) {
-    KvStore store({format.type, 0, 0}, kHeads, kDim, 0, 8);
+    KvStore store(KvRole::kKeys, {format.type, 0, 0}, kHeads, kDim, 0, 8);
     store.reserve(16);
     for (const float bad :
          {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
@@ -271,15 +274,17 @@ TEST(KvStore, RefusesWhatIsNotFinite) {
 }
 
 TEST(KvStore, RewindBringsBackWhatAppendingOverwrote) {
-  for (const int sliding : {0, 40}) {
-    Feeder feeder({KvType::kFp16, 16, 4}, sliding, 64);
-    feeder.append_all(300, 64);
-    const KvStore::Mark mark = feeder.store.mark();
-    feeder.append_all(900, 64);
-    feeder.store.rewind(mark);
-    expect_packed(feeder.store, {sliding > 0 ? 260 : 0, 300});
-    expect_window(feeder.store, {284, 300});
-    expect_sink(feeder.store, {0, 4});
+  for (const KvType type : {KvType::kFp16, KvType::kTurboKv3b}) {
+    for (const int sliding : {0, 40}) {
+      Feeder feeder({type, 16, 4}, sliding, 64);
+      feeder.append_all(300, 64);
+      const KvStore::Mark mark = feeder.store.mark();
+      feeder.append_all(900, 64);
+      feeder.store.rewind(mark);
+      expect_packed(feeder.store, {sliding > 0 ? 260 : 0, 300});
+      expect_window(feeder.store, {284, 300});
+      expect_sink(feeder.store, {0, 4});
+    }
   }
 }
 
@@ -290,7 +295,7 @@ TEST(KvStore, AllocatedBytesAreTheFormula) {
         for (const int sliding : {0, 512}) {
           for (const std::int64_t positions : {100, 1000, 8192}) {
             const KvSide side{format.type, window, sink};
-            KvStore store(side, kHeads, 64, sliding, 128);
+            KvStore store(KvRole::kKeys, side, kHeads, 64, sliding, 128);
             store.reserve(positions);
             const auto formula = static_cast<double>(
                 KvStore::formula_bytes(side, kHeads, 64, sliding, 128, positions));

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "formats/kv/row.h"
-#include "formats/kv/tile.h"
+#include "formats/kv/value_panel.h"
 #include "simd/fetch.h"
 
 namespace quant {
@@ -10,6 +10,7 @@ namespace quant {
 template <class S, class Format>
 struct KvAccumulate {
   using F = typename S::F32x16;
+  using Panels = KvValuePanel<S, Format>;
   /// Rows that are unpacked into the L1 cache together: 16 KiB at four columns of sixteen.
   static constexpr int kPanelRows = 64;
   /// Up to so many queries, unpacking again for each block of them is cheaper than a panel.
@@ -85,9 +86,9 @@ struct KvAccumulate {
 
   static void multiply_by_gains(const Rows& rows, float* weights) {
     for (int i = 0; i < rows.n; i += 16) {
-      KvTileSteps<S, Format>::multiply_by_gains(KvPanel<S, Format>::rows_at(rows.packed, rows.d, i),
-                                                rows.n - i < 16 ? rows.n - i : 16, rows.n_queries,
-                                                weights + i, rows.weights_stride);
+      Panels::multiply_by_gains(Panels::rows_at(rows.packed, rows.d, i),
+                                rows.n - i < 16 ? rows.n - i : 16, rows.n_queries, weights + i,
+                                rows.weights_stride);
     }
   }
 
@@ -121,12 +122,11 @@ struct KvAccumulate {
   static void unpack(const Rows& rows, int j, float* panel) {
     if constexpr (KvInPanels<Format>) {
       for (int r = 0; r < rows.n; r += 16) {
-        const auto sixteen = KvPanel<S, Format>::rows_at(rows.packed, rows.d, r);
+        const auto sixteen = Panels::rows_at(rows.packed, rows.d, r);
         for (int c = 0; c < C; ++c) {
           rows.ahead.step();
           F values[16];
-          KvTileSteps<S, Format>::values16(sixteen, j + 16 * c, values);
-          S::transpose(values);
+          Panels::values16(sixteen, j + 16 * c, values);
           for (int i = 0; i < 16; ++i) S::store(panel + ((r + i) * C + c) * 16, values[i]);
         }
       }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "formats/kv/row_sums.h"
-#include "formats/kv/tile.h"
+#include "formats/kv/value_panel.h"
 #include "simd/fetch.h"
 #include "simd/tiles.h"
 
@@ -14,8 +14,7 @@ template <class S, class Format>
 struct KvAccumulateInt8 {
   using F = typename S::F32x16;
   using I = typename S::I32x16;
-  using Panel = KvPanel<S, Format>;
-  using Steps = KvTileSteps<S, Format>;
+  using Panel = KvValuePanel<S, Format>;
   using RowSums = KvRowSums<S>;
   using Values = typename RowSums::Values;
   static constexpr int kRows = kKvChunkRows;
@@ -77,12 +76,8 @@ struct KvAccumulateInt8 {
     const int end = (b + 1) * block < sums.d ? (b + 1) * block : sums.d;
     constexpr int C = S::kInt8SumColumns;
     int j = b * block;
-    if constexpr (Panel::kPairs && C == 2) {
-      for (; j + 32 <= end; j += 32) add_columns<C, Pairs>(sums, codes, j);
-    } else {
-      for (; j + 16 * C <= end; j += 16 * C) add_columns<C, Packed<C>>(sums, codes, j);
-    }
-    for (; j < end; j += 16) add_columns<1, Packed<1>>(sums, codes, j);
+    for (; j + 16 * C <= end; j += 16 * C) add_columns<C>(sums, codes, j);
+    for (; j < end; j += 16) add_columns<1>(sums, codes, j);
   }
 
   static void round_weights(const Sums& sums, int b, Codes& codes) {
@@ -91,7 +86,7 @@ struct KvAccumulateInt8 {
       const auto rows = Panel::rows_at(sums.panels, sums.d, i);
       const F scale = Panel::scale(rows, b);
       S::store(headers.scale + i, scale);
-      if constexpr (Steps::kHasMinimum) {
+      if constexpr (Panel::kHasMinimum) {
         S::store(headers.zero + i, Format::zero(scale, Panel::minimum(rows, b)));
       }
     }
@@ -128,7 +123,7 @@ struct KvAccumulateInt8 {
         }
         const F weight = S::load(w);
         const F product = S::mul(weight, scale);
-        if constexpr (Steps::kHasMinimum) {
+        if constexpr (Panel::kHasMinimum) {
           zero[r] = S::fma(weight, S::load(headers.zero + i), zero[r]);
         }
         top[r] = S::max(product, top[r]);
@@ -162,59 +157,37 @@ struct KvAccumulateInt8 {
     }
   }
 
-  struct FromCodes {
-    using Loaded = I;
-    static inline __attribute__((always_inline)) Values values(I codes) {
-      return RowSums::values(Format::int8(codes));
-    }
-  };
   /// Codes of rows straight from their panels, unpacked at each use, for C vectors of sums.
   template <int C>
-  struct Packed : FromCodes {
+  struct Packed {
+    using Loaded = I;
     const Sums& sums;
     int j;
 
     /// Of rows [i, i + 16): row i + 4·q + r is byte r of a lane in v[c][q].
     inline __attribute__((always_inline)) void load(int i, I (&v)[C][4]) const {
+      const auto rows = Panel::rows_at(sums.panels, sums.d, i);
 #pragma GCC unroll 4
-      for (int c = 0; c < C; ++c) {
-        Panel::codes16(Panel::rows_at(sums.panels, sums.d, i), j + 16 * c, v[c]);
-        S::transpose_bytes(v[c]);
-      }
+      for (int c = 0; c < C; ++c) Panel::codes16(rows, j + 16 * c, v[c]);
     }
-    /// Brings sums into the order of coordinates.
-    static inline __attribute__((always_inline)) void order(F (&total)[C]) {
-      const I code = S::load_i32(Panel::kOrder.code);
-#pragma GCC unroll 4
-      for (int c = 0; c < C; ++c) total[c] = S::lookup(total[c], code);
-    }
-  };
-  /// The same where two coordinates share each byte: one transposition serves both.
-  struct Pairs : FromCodes {
-    const Sums& sums;
-    int j;
-
-    inline __attribute__((always_inline)) void load(int i, I (&v)[2][4]) const {
-      Panel::columns32(Panel::rows_at(sums.panels, sums.d, i), j, v);
-    }
-    static inline __attribute__((always_inline)) void order(F (&total)[2]) {
-      S::interleave(total[0], total[1]);
+    static inline __attribute__((always_inline)) Values values(I codes) {
+      return RowSums::values(Format::int8(codes));
     }
   };
   /// Codes unpacked once for many queries.
-  template <int C, class Source>
+  template <int C>
   struct Unpacked {
     using Loaded = Values;
     alignas(64) Values rows[kRows / 4][C];
 
-    Unpacked(const Source& source, int n) {
+    Unpacked(const Packed<C>& source, int n) {
       for (int i = 0; i < n; i += 16) {
         I v[C][4];
         source.load(i, v);
 #pragma GCC unroll 4
         for (int q = 0; q < 4; ++q) {
 #pragma GCC unroll 4
-          for (int c = 0; c < C; ++c) rows[i / 4 + q][c] = Source::values(v[c][q]);
+          for (int c = 0; c < C; ++c) rows[i / 4 + q][c] = Packed<C>::values(v[c][q]);
         }
       }
     }
@@ -226,19 +199,18 @@ struct KvAccumulateInt8 {
       }
     }
     static inline __attribute__((always_inline)) Values values(Values v) { return v; }
-    static inline __attribute__((always_inline)) void order(F (&total)[C]) { Source::order(total); }
   };
 
   /// Columns [j, j + 16·C) of acc.
-  template <int C, class Source>
+  template <int C>
   static void add_columns(const Sums& sums, const Codes& codes, int j) {
     constexpr int R = S::kInt8SumRows;
-    const Source source{{}, sums, j};
+    const Packed<C> source{sums, j};
     if (sums.n_queries <= R) {
       add_queries<R, C>(sums.n_queries, 0, sums, codes, source, j);
       return;
     }
-    const Unpacked<C, Source> unpacked(source, sums.n);
+    const Unpacked<C> unpacked(source, sums.n);
     if constexpr (HasTiles<S>) {
       add_tiles<C>(sums, codes, unpacked, j);
       return;
@@ -250,8 +222,8 @@ struct KvAccumulateInt8 {
 
   /// All queries in a matrix unit, sixteen with 64 rows at a time; the same bits. Codes of weights
   /// are 0 up to a multiple of 64 rows, where the rows' own codes may be anything.
-  template <int C, class Source>
-  static void add_tiles(const Sums& sums, const Codes& codes, const Source& source, int j) {
+  template <int C>
+  static void add_tiles(const Sums& sums, const Codes& codes, const Unpacked<C>& source, int j) {
     typename S::template Tiles<64> tiles(sums.n_queries % S::kInt8Rows);
     alignas(64) int32_t high[C][S::kInt8Rows][16];
     alignas(64) int32_t low[C][S::kInt8Rows][16];
@@ -280,7 +252,7 @@ struct KvAccumulateInt8 {
         typename RowSums::Sums rows[C];
 #pragma GCC unroll 4
         for (int c = 0; c < C; ++c) rows[c] = {S::load_i32(high[c][r]), S::load_i32(low[c][r])};
-        add_sums<C, Source>(sums, codes, first + r, j, rows);
+        add_sums<C>(sums, codes, first + r, j, rows);
       }
     }
   }
@@ -316,25 +288,21 @@ struct KvAccumulateInt8 {
       }
     }
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) add_sums<C, Source>(sums, codes, first + r, j, rows[r]);
+    for (int r = 0; r < R; ++r) add_sums<C>(sums, codes, first + r, j, rows[r]);
   }
 
   /// Adds what integer sums of columns [j, j + 16·C) stand for to a query's.
-  template <int C, class Source>
+  template <int C>
   static inline __attribute__((always_inline)) void add_sums(
       const Sums& sums, const Codes& codes, int query, int j,
       const typename RowSums::Sums (&rows)[C]) {
-    F total[C];
-#pragma GCC unroll 4
-    for (int c = 0; c < C; ++c) total[c] = RowSums::total(rows[c]);
-    Source::order(total);
     const F step = S::set1(codes.step[query]);
     const F zero = S::set1(codes.zero[query]);
     float* out = sums.acc + query * sums.d + j;
 #pragma GCC unroll 4
     for (int c = 0; c < C; ++c) {
-      const F value = S::fma(total[c], step, S::load(out + 16 * c));
-      S::store(out + 16 * c, Steps::kHasMinimum ? S::add(value, zero) : value);
+      const F value = S::fma(RowSums::total(rows[c]), step, S::load(out + 16 * c));
+      S::store(out + 16 * c, Panel::kHasMinimum ? S::add(value, zero) : value);
     }
   }
 };

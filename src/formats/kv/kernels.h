@@ -15,6 +15,8 @@ namespace quant {
 
 template <class S, class Format>
 struct KvFunctions {
+  using Panel = KvKeyPanel<S, Format>;
+
   static void decode(const uint8_t* row, int d, float* out) {
     for (int j = 0; j < d; j += 16) {
       auto values = Format::values16(row, d, j);
@@ -34,19 +36,12 @@ struct KvFunctions {
     if constexpr (requires { Format::unrotate(acc, d); }) Format::unrotate(acc, d);
   }
 
-  static void put(const uint8_t* row, int d, int64_t slot, uint8_t* panels) {
-    if constexpr (KvInPanels<Format>) {
-      KvPanel<S, Format>::put(row, d, slot, panels);
-    } else {
-      memcpy(panels + static_cast<size_t>(slot) * Format::row_bytes(d), row, Format::row_bytes(d));
-    }
+  /// Rows of floats lie as they are, keys and values alike.
+  static void put_plain(const uint8_t* row, int d, int64_t slot, uint8_t* panels) {
+    memcpy(panels + static_cast<size_t>(slot) * Format::row_bytes(d), row, Format::row_bytes(d));
   }
-  static void take(const uint8_t* panels, int d, int64_t slot, uint8_t* row) {
-    if constexpr (KvInPanels<Format>) {
-      KvPanel<S, Format>::take(panels, d, slot, row);
-    } else {
-      memcpy(row, panels + static_cast<size_t>(slot) * Format::row_bytes(d), Format::row_bytes(d));
-    }
+  static void take_plain(const uint8_t* panels, int d, int64_t slot, uint8_t* row) {
+    memcpy(row, panels + static_cast<size_t>(slot) * Format::row_bytes(d), Format::row_bytes(d));
   }
 
   static void score(const uint8_t* panels, int n, int d, const float* queries, int n_queries,
@@ -77,8 +72,8 @@ struct KvFunctions {
         }
       }
       if constexpr (KvWithGain<Format>)
-        KvTileSteps<S, Format>::multiply_by_gains(KvPanel<S, Format>::rows_at(panels, d, i), lanes,
-                                                  n_queries, scores + i, scores_stride);
+        Panel::multiply_by_gains(Panel::rows_at(panels, d, i), lanes, n_queries, scores + i,
+                                 scores_stride);
     }
   }
 
@@ -90,7 +85,7 @@ struct KvFunctions {
       ahead.step();
       typename S::F32x16 block[16];
       if constexpr (KvInPanels<Format>) {
-        KvTileSteps<S, Format>::values16(KvPanel<S, Format>::rows_at(panels, d, i), j, block);
+        KvTileSteps<S, Format>::values16(Panel::rows_at(panels, d, i), j, block);
       } else {
         for (int r = 0; r < 16; ++r) {
           const auto row = static_cast<size_t>(i + (r < lanes ? r : lanes - 1));
@@ -108,8 +103,10 @@ constexpr KvKernels kv_kernels_of() {
   using Functions = KvFunctions<S, Format>;
   KvKernels kernels{.encode = Format::encode,
                     .decode = Functions::decode,
-                    .put = Functions::put,
-                    .take = Functions::take,
+                    .put_key = Functions::put_plain,
+                    .take_key = Functions::take_plain,
+                    .put_value = Functions::put_plain,
+                    .take_value = Functions::take_plain,
                     .prepare_query = Functions::prepare_query,
                     .score = Functions::score,
                     .prepare_query_int = nullptr,
@@ -119,6 +116,10 @@ constexpr KvKernels kv_kernels_of() {
                     .int_sum_rows = 0,
                     .finish_value = Functions::finish_value};
   if constexpr (KvInPanels<Format>) {
+    kernels.put_key = KvKeyPanel<S, Format>::put;
+    kernels.take_key = KvKeyPanel<S, Format>::take;
+    kernels.put_value = KvValuePanel<S, Format>::put;
+    kernels.take_value = KvValuePanel<S, Format>::take;
     kernels.prepare_query_int = KvScoreInt8<S, Format>::prepare;
     kernels.score_int = KvScoreInt8<S, Format>::score;
     kernels.accumulate_int = KvAccumulateInt8<S, Format>::run;

@@ -10,7 +10,7 @@
 //   values16 is without it;
 //   rotate(x, d), unrotate(x, d), where that basis is not the row's own: there and back, in place;
 // and, where the codes are integers,
-//   kBits, kHeader, block(d): what kv/panel.h asks for;
+//   kBits, kHeader, kBlock: what kv/panel.h asks for;
 //   int8, zero, value: what kv/tile.h asks for;
 //   weights(codes): int8(codes) as S::dot4 takes them;
 //   kInt8Most: int8 gives [0, kInt8Most], or [-127, 127] where that is 0;
@@ -19,7 +19,8 @@
 // its head_dim, a multiple of 16 from 16 to 512.
 //
 // Rows of a head lie in panels of kKvPanelRows. A panel of plain rows is those rows, row_bytes(d)
-// apart; one of integer codes is as kv/panel.h says. Functions on many rows begin at a panel.
+// apart; one of integer codes is as kv/panel.h says, and not the same for keys and for values.
+// Functions on many rows begin at a panel.
 #pragma once
 
 #include <cstddef>
@@ -54,13 +55,16 @@ struct KvKernels {
   bool (*encode)(const float* row, int d, std::uint8_t* out);
   /// Unpacks to [d] in the row's own basis.
   void (*decode)(const std::uint8_t* row, int d, float* out);
-  /// Stores a packed row as row `slot` of contiguous panels, and reads it back.
-  void (*put)(const std::uint8_t* row, int d, std::int64_t slot, std::uint8_t* panels);
-  void (*take)(const std::uint8_t* panels, int d, std::int64_t slot, std::uint8_t* row);
+  /// Stores a packed row as row `slot` of contiguous panels, and reads it back. Rows of a panel of
+  /// values share bytes: one thread at a time puts them.
+  void (*put_key)(const std::uint8_t* row, int d, std::int64_t slot, std::uint8_t* panels);
+  void (*take_key)(const std::uint8_t* panels, int d, std::int64_t slot, std::uint8_t* row);
+  void (*put_value)(const std::uint8_t* row, int d, std::int64_t slot, std::uint8_t* panels);
+  void (*take_value)(const std::uint8_t* panels, int d, std::int64_t slot, std::uint8_t* row);
   /// Takes a query [d] into the basis of the codes. In and out may be the same.
   void (*prepare_query)(const float* query, int d, float* out);
   /// scores[h·scores_stride + i] = Σ_j decode(row i)[j]·queries[h·d + j] in the codes' basis, for n
-  /// rows and n_queries prepared queries; each row is decoded once for all of them. The sum over j
+  /// keys and n_queries prepared queries; each row is decoded once for all of them. The sum over j
   /// ascends with one fma a step, so a score depends on nothing but its row and its query. Asks
   /// memory for `fetch` meanwhile.
   void (*score)(const std::uint8_t* panels, int n, int d, const float* queries, int n_queries,

@@ -14,7 +14,7 @@ struct KvScoreInt8 {
   using F = typename S::F32x16;
   using I = typename S::I32x16;
   using W = typename S::DotWeights;
-  using Panel = KvPanel<S, Format>;
+  using Panel = KvKeyPanel<S, Format>;
   static constexpr int kMost = Format::kInt8Most;
   /// Of the four words of sixteen codes, those that a running sum takes.
   static constexpr int kRun = S::template kDotRun<kMost> < 4 ? S::template kDotRun<kMost> : 4;
@@ -192,7 +192,7 @@ struct KvScoreInt8 {
         for (int c = 0; c < C; ++c) {
           const F factor = S::mul(Source::scale(source, c, b), scale);
           sum[r][c] = S::fma(S::to_float(acc[r][c]), factor, sum[r][c]);
-          if constexpr (KvTileSteps<S, Format>::kHasMinimum) {
+          if constexpr (Panel::kHasMinimum) {
             const F total = S::set1(product.queries.total[entry]);
             sum[r][c] = S::fma(Source::zero(source, c, b), total, sum[r][c]);
           }

@@ -1,13 +1,13 @@
-// Sixteen packed rows unpacked, one lane a row: what scores are computed from.
+// Sixteen packed keys unpacked, one lane a row: what scores are computed from.
 #pragma once
 
-#include "formats/kv/panel.h"
+#include "formats/kv/key_panel.h"
 
 #define QUANT_KV_STEP static inline __attribute__((always_inline))
 
 namespace quant {
 
-/// Sixteen rows as int8 codes in KvPanel's order, with what they are multiples of.
+/// Sixteen rows as int8 codes in KvKeyPanel's order, with what they are multiples of.
 struct KvTile {
   alignas(64) int8_t codes[kKvMaxHeadDim / 4][64];  // [d / 4][16 rows][4 codes]
   alignas(64) float scale[kKvMaxHeadDim / 16][16];  // [blocks][16 rows]
@@ -21,9 +21,8 @@ template <class S, class Format>
 struct KvTileSteps {
   using F = typename S::F32x16;
   using I = typename S::I32x16;
-  using Panel = KvPanel<S, Format>;
+  using Panel = KvKeyPanel<S, Format>;
   using Rows = typename Panel::Rows;
-  static constexpr bool kHasMinimum = Format::kHeader == 4;
 
   static void fill(Rows rows, int d, KvTile& tile) {
     for (int j = 0; j < d; j += 16) {
@@ -38,23 +37,8 @@ struct KvTileSteps {
     for (int b = 0; b * block < d; ++b) {
       const F scale = Panel::scale(rows, b);
       S::store(tile.scale[b], scale);
-      if constexpr (kHasMinimum) {
+      if constexpr (Panel::kHasMinimum) {
         S::store(tile.zero[b], Format::zero(scale, Panel::minimum(rows, b)));
-      }
-    }
-  }
-
-  /// Multiplies the first `lanes` of sixteen entries of each list x[h], x_stride apart, by the
-  /// rows' gains.
-  static void multiply_by_gains(Rows rows, int lanes, int n_lists, float* x, size_t x_stride) {
-    const F gains = Panel::scale(rows, 0);
-    alignas(64) float gain[16];
-    S::store(gain, gains);
-    for (int h = 0; h < n_lists; ++h, x += x_stride) {
-      if (lanes == 16) {
-        S::store(x, S::mul(S::load(x), gains));
-      } else {
-        for (int r = 0; r < lanes; ++r) x[r] *= gain[r];
       }
     }
   }
@@ -67,7 +51,7 @@ struct KvTileSteps {
     F minimum = S::zero();
     const int b = Panel::block_of(j);
     if constexpr (!KvWithGain<Format>) scale = Panel::scale(rows, b);
-    if constexpr (kHasMinimum) minimum = Panel::minimum(rows, b);
+    if constexpr (Panel::kHasMinimum) minimum = Panel::minimum(rows, b);
     const auto put = [&]<int Byte>(int k) __attribute__((always_inline)) {
       const I code = S::template signed_byte<Byte>(v[k]);
       value[Panel::kOrder.coordinate[4 * k + Byte]] = Format::value(code, scale, minimum);
