@@ -150,11 +150,11 @@ void run_softmax(benchmark::State& state, const Kernels& table, float spread) {
   std::vector<float> scores = random_floats(kQueries * kPositions);
   for (float& s : scores) s *= spread;
   std::vector<float> weights(scores.size());
-  float maximum[kQueries];
+  float exponent[kQueries];
   float sum[kQueries];
   for (auto _ : state) {
     std::ranges::copy(scores, weights.begin());
-    table.softmax_part(weights.data(), kPositions, kQueries, kPositions, maximum, sum, {});
+    table.softmax_part(weights.data(), kPositions, kQueries, kPositions, exponent, sum, {});
     benchmark::ClobberMemory();
   }
   state.SetItemsProcessed(state.iterations() * kQueries * kPositions);

@@ -1,6 +1,7 @@
 #include "engine/attention.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "base/caches.h"
@@ -18,6 +19,12 @@ constexpr int kBlockRows = 96;
 FetchTo fetch_to(std::size_t l1_bytes, const KvStore& keys, const KvStore& values) {
   const std::size_t rows = to_size(2 * Attention::kChunk) * (keys.row_bytes() + values.row_bytes());
   return rows <= l1_bytes / 4 * 3 ? FetchTo::kL1 : FetchTo::kL2;
+}
+
+/// 2^n for an integer n up to 0; 0 where that would be subnormal.
+float power_of_two(float n) {
+  if (!(n >= -126.0f)) return 0.0f;
+  return std::bit_cast<float>((static_cast<std::uint32_t>(static_cast<int>(n) + 127)) << 23);
 }
 
 }  // namespace
@@ -211,24 +218,22 @@ void Attention::prepare(const Task& task) const noexcept {
 }
 
 void Attention::clear(const Part& part, int rows) const noexcept {
-  std::fill_n(part.maximum, rows, kMasked);
+  std::fill_n(part.exponent, rows, kMasked);
   std::fill_n(part.sum, rows, 0.0f);
   std::fill_n(part.packed, to_size(rows) * to_size(value_dim_), 0.0f);
   std::fill_n(part.exact, to_size(rows) * to_size(value_dim_), 0.0f);
 }
 
-/// The online softmax (Milakov and Gimelshein, arXiv 1805.02867): sums relative to different maxima
-/// are brought to the larger one.
+/// The online softmax (Milakov and Gimelshein, arXiv 1805.02867): sums relative to different powers
+/// of two are brought to the larger one.
 void Attention::merge(const Task& task, std::int64_t chunk, const Part& merged,
                       const Part& part) const noexcept {
   const bool exact = has_exact_values(task, positions_of(chunk));
   for (int row = 0; row < task.block.count * group_; ++row) {
-    if (part.maximum[row] == kMasked) continue;
-    // One of the two is the larger itself, and its factor 1.
-    const float step = part.maximum[row] - merged.maximum[row];
-    const float a = step > 0.0f ? kernels_.exp(-step) : 1.0f;
-    const float b = step < 0.0f ? kernels_.exp(step) : 1.0f;
-    const float maximum = std::max(merged.maximum[row], part.maximum[row]);
+    if (part.exponent[row] == kMasked) continue;
+    const float exponent = std::max(merged.exponent[row], part.exponent[row]);
+    const float a = power_of_two(merged.exponent[row] - exponent);
+    const float b = power_of_two(part.exponent[row] - exponent);
     const std::size_t at = to_size(row) * to_size(value_dim_);
     kernels_.merge(merged.packed + at, a, part.packed + at, b, value_dim_);
     if (exact) {
@@ -237,7 +242,7 @@ void Attention::merge(const Task& task, std::int64_t chunk, const Part& merged,
       kernels_.scale(merged.exact + at, a, value_dim_);
     }
     merged.sum[row] = merged.sum[row] * a + part.sum[row] * b;
-    merged.maximum[row] = maximum;
+    merged.exponent[row] = exponent;
   }
 }
 

@@ -1,7 +1,7 @@
 // Attention of a batch of queries over the KV cache of one layer.
 //
 // Positions are worked on in chunks of 256 at absolute positions. A chunk gives each query a part
-// of its softmax (maximum, sum, weighted values); parts are merged in ascending order. Chunks do
+// of its softmax (exponent, sum, weighted values); parts are merged in ascending order. Chunks do
 // not depend on batch or threads and neither do the sums inside them, so neither does a result's
 // last bit.
 #pragma once
@@ -69,7 +69,7 @@ class Attention {
   };
   /// Softmax parts of a block, or their merger: [rows] of everything, rows = count·group.
   struct Part {
-    float* maximum;  // -inf where a query sees nothing
+    float* exponent;  // weights are multiples of 2^exponent; -inf where a query sees nothing
     float* sum;
     float* packed;  // [rows][value_dim], in the basis of the value codes
     float* exact;   // [rows][value_dim], used only where has_exact_values()
@@ -113,7 +113,7 @@ class Attention {
     int merged;                     // chunks from 0 on that this thread has merged
   };
 
-  /// The maximum of a part that sees nothing.
+  /// The exponent of a part that sees nothing, and a score that is not seen.
   static constexpr float kMasked = -std::numeric_limits<float>::infinity();
 
   static PositionRange positions_of(std::int64_t chunk) noexcept {

@@ -140,7 +140,7 @@ void Attention::score_exact(const Task& task, PositionRange chunk) const noexcep
   }
 }
 
-/// Turns scores into weights relative to the chunk's own maximum, 0 where a query sees nothing.
+/// Turns scores into weights relative to the chunk's own exponent, 0 where a query sees nothing.
 void Attention::softmax_chunk(const Task& task, PositionRange chunk, const Part& part,
                               const Fetch& fetch) const noexcept {
   for (int token = 0; token < task.block.count; ++token) {
@@ -149,7 +149,7 @@ void Attention::softmax_chunk(const Task& task, PositionRange chunk, const Part&
     const QueryView& view = task.queries.key_views[to_size(token)];
     const PositionRange seen = PositionRange{view.sink.begin, view.window.end}.clipped_to(chunk);
     if (seen.empty()) {
-      std::fill_n(part.maximum + row, group_, kMasked);
+      std::fill_n(part.exponent + row, group_, kMasked);
       std::fill_n(part.sum + row, group_, 0.0f);
       std::fill_n(lists, to_size(group_) * kStride, 0.0f);
       continue;
@@ -166,7 +166,7 @@ void Attention::softmax_chunk(const Task& task, PositionRange chunk, const Part&
       std::fill(scores + end, scores + last, kMasked);
       std::fill(scores + last, scores + kChunk, 0.0f);
     }
-    kernels_.softmax_part(lists + first, kStride, group_, last - first, part.maximum + row,
+    kernels_.softmax_part(lists + first, kStride, group_, last - first, part.exponent + row,
                           part.sum + row, fetch);
   }
 }

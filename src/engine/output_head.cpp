@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numbers>
 #include <numeric>
 
 #include "base/parallel.h"
@@ -117,6 +118,7 @@ void OutputHead::reduce_tile(std::int64_t tile, int n_rows, const float* logits,
     if (targets[i] < 0) continue;
     const std::int64_t target = targets[i] - first_row;
     const float* base = logits + i * to_size(n_sequences_) * kTileVocab;
+    double unit = 0.0;  // of the weights, in those relative to the maximum
     for (int s = 0; s < n_sequences_; ++s) {
       const std::size_t row = i * to_size(n_sequences_) + to_size(s);
       const float* own = base + to_size(s) * kTileVocab;
@@ -129,11 +131,15 @@ void OutputHead::reduce_tile(std::int64_t tile, int n_rows, const float* logits,
       if (s == 0) {
         std::copy_n(own, n_rows, weights);
         std::fill(weights + n_rows, weights + padded, -std::numeric_limits<float>::infinity());
-        float maximum = 0.0f;
+        float exponent = 0.0f;
         float sum = 0.0f;
-        kernels_.softmax_part(weights, to_size(padded), 1, padded, &maximum, &sum, {});
+        kernels_.softmax_part(weights, to_size(padded), 1, padded, &exponent, &sum, {});
+        unit = std::exp(static_cast<double>(exponent) * std::numbers::ln2 -
+                        static_cast<double>(part.maximum));
+        differences_[at] = 0.0;
+      } else {
+        differences_[at] = unit * kernels_.weighted_difference(weights, base, own, n_rows);
       }
-      differences_[at] = s == 0 ? 0.0 : kernels_.weighted_difference(weights, base, own, n_rows);
     }
   }
 }

@@ -34,6 +34,23 @@ struct Elementwise {
     return S::scale_by_power_of_two(p, t);
   }
 
+  /// 2^x for x up to 127, within 1 ulp from -126 on; about 2^-126.5 and less give 0, NaN gives NaN.
+  /// A polynomial of degree 6 on |r| <= 1/2, which errs by 2e-9.
+  static F exp2(F x) {
+    x = S::max(S::set1(-127.0f), x);  // in this order NaN passes
+    const F integers = S::set1(0x1.8p23f);
+    const F t = S::add(x, integers);
+    const F r = S::sub(x, S::sub(t, integers));
+    F p = S::set1(1.53458080e-4f);
+    p = S::fma(p, r, S::set1(1.33999309e-3f));
+    p = S::fma(p, r, S::set1(9.61848907e-3f));
+    p = S::fma(p, r, S::set1(5.55032864e-2f));
+    p = S::fma(p, r, S::set1(2.40226462e-1f));
+    p = S::fma(p, r, S::set1(6.93147182e-1f));
+    p = S::fma(p, r, S::set1(1.0f));
+    return S::scale_by_power_of_two(p, t);
+  }
+
   static F sigmoid(F x) {
     const F one = S::set1(1.0f);
     const F most = S::set1(88.0f);  // of exp; in this order NaN passes
@@ -100,23 +117,21 @@ struct Elementwise {
     }
   }
 
-  static void softmax_part(float* x, size_t stride, int rows, int n, float* maximum, float* sum,
+  static void softmax_part(float* x, size_t stride, int rows, int n, float* exponent, float* sum,
                            const Fetch& fetch) {
     constexpr int R = S::kSoftmaxRows;
     // One a vector; finding the maxima takes a few of them.
     FetchSteps ahead(fetch, static_cast<size_t>((rows + R - 1) / R * (n / 16) + n / 64));
     int row = 0;
     for (; row + R <= rows; row += R) {
-      softmax_rows<R>(x + static_cast<size_t>(row) * stride, stride, n, maximum + row, sum + row,
+      softmax_rows<R>(x + static_cast<size_t>(row) * stride, stride, n, exponent + row, sum + row,
                       ahead);
     }
     for (; row < rows; ++row) {
-      softmax_rows<1>(x + static_cast<size_t>(row) * stride, stride, n, maximum + row, sum + row,
+      softmax_rows<1>(x + static_cast<size_t>(row) * stride, stride, n, exponent + row, sum + row,
                       ahead);
     }
   }
-
-  static float exp_scalar(float x) { return x < -FLT_MAX ? 0.0f : S::reduce_max(exp(S::set1(x))); }
 
   static void merge(float* acc, float a, const float* part, float b, int n) {
     for (int i = 0; i < n; i += 16) {
@@ -170,7 +185,7 @@ struct Elementwise {
  private:
   /// R lists side by side: each alone waits for its reductions.
   template <int R>
-  static void softmax_rows(float* x, size_t stride, int n, float* maximum, float* sum,
+  static void softmax_rows(float* x, size_t stride, int n, float* exponent, float* sum,
                            FetchSteps& ahead) {
     F top[R];
 #pragma GCC unroll 4
@@ -180,21 +195,27 @@ struct Elementwise {
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) top[r] = S::max(S::load(x + r * stride + i), top[r]);
     }
-    F shift[R];
+    const F log2_e = S::set1(1.44269504088896341f);
+    F maximum[R];
+    F shift[R];  // by so much the maximum lies above the power of two
     F total[R];
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
-      maximum[r] = S::reduce_max(top[r]);
-      shift[r] = S::set1(maximum[r]);
+      const float largest = S::reduce_max(top[r]);
+      exponent[r] = __builtin_rintf(largest * 1.44269504088896341f);
+      maximum[r] = S::set1(largest);
+      shift[r] = S::fma(maximum[r], log2_e, S::set1(-exponent[r]));
+      shift[r] = S::fma(maximum[r], S::set1(1.92596299e-8f), shift[r]);  // the rest of log2(e)
+      // Of numbers so large that their products have no fraction, what was rounded away is left.
+      shift[r] = S::max(S::min(S::set1(0.5f), shift[r]), S::set1(-0.5f));
       total[r] = S::zero();
     }
-    const F lowest = S::set1(-FLT_MAX);
     for (int i = 0; i < n; i += 16) {
       ahead.step();
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
-        const F v = S::load(x + r * stride + i);
-        const F e = S::select_less(v, lowest, S::zero(), exp(S::sub(v, shift[r])));
+        const F below = S::sub(S::load(x + r * stride + i), maximum[r]);
+        const F e = exp2(S::fma(below, log2_e, shift[r]));
         S::store(x + r * stride + i, e);
         total[r] = S::add(total[r], e);
       }

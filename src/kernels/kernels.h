@@ -40,13 +40,13 @@ struct Kernels {
   void (*gated_activation)(float* gate, const float* up, int n, Activation activation);
   /// x = cap·tanh(x / cap).
   void (*softcap)(float* x, float cap, int n);
-  /// Replaces each of `rows` lists, x [rows][stride] with n entries, by exp(x - max) and gives the
-  /// maximum and the sum of each; entries equal to -inf become exactly 0. Sums are FP32. At least
-  /// one entry of a list must be finite. Asks memory for `fetch` meanwhile.
-  void (*softmax_part)(float* x, std::size_t stride, int rows, int n, float* maximum, float* sum,
+  /// Replaces each of `rows` lists, x [rows][stride] with n entries, by exp(x)·2^-exponent and
+  /// gives the exponent and the sum of each. The exponent is an integer and the largest weight
+  /// between √½ and √2, so that the weights of several lists become relative to the same number
+  /// without rounding. Entries equal to -inf become exactly 0. Sums are FP32. At least one entry of
+  /// a list must be finite. Asks memory for `fetch` meanwhile.
+  void (*softmax_part)(float* x, std::size_t stride, int rows, int n, float* exponent, float* sum,
                        const Fetch& fetch);
-  /// exp(x) for x in [-87, 0], 0 for -inf: the weight of a softmax part.
-  float (*exp)(float x);
   /// acc = acc·a + part·b.
   void (*merge)(float* acc, float a, const float* part, float b, int n);
   /// Over n logits (any n >= 1); products of the sum are FP32 within 16, double across.

@@ -27,7 +27,6 @@ struct KernelTable {
             .gated_activation = E::gated_activation,
             .softcap = E::softcap,
             .softmax_part = E::softmax_part,
-            .exp = E::exp_scalar,
             .merge = E::merge,
             .log_sum_exp_part = E::log_sum_exp_part,
             .weighted_difference = E::weighted_difference,

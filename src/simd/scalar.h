@@ -218,7 +218,8 @@ struct Scalar {
     }
     return r;
   }
-  /// v·2^n for t = 1.5·2^23 + n, whose lowest bits are n in [-126, 127]. A v that is NaN stays NaN.
+  /// v·2^n for t = 1.5·2^23 + n, whose lowest bits are n in [-126, 127]; n = -127 stands for a factor
+  /// of 0. A v that is NaN stays NaN.
   static F32x16 scale_by_power_of_two(F32x16 v, F32x16 t) {
     for (int i = 0; i < 16; ++i) {
       uint32_t bits;

@@ -115,14 +115,17 @@ TEST_P(Elementwise, SoftmaxPart) {
   for (const int n : {16, 256}) {
     std::vector<float> x = uniform(static_cast<std::size_t>(n), -30.0, 30.0);
     const std::vector<float> scores = x;
-    float maximum = 0.0f;
+    float exponent = 0.0f;
     float sum = 0.0f;
-    kernels.softmax_part(x.data(), x.size(), 1, n, &maximum, &sum, {});
-    EXPECT_EQ(maximum, std::ranges::max(scores));
+    kernels.softmax_part(x.data(), x.size(), 1, n, &exponent, &sum, {});
+    EXPECT_EQ(exponent, std::rint(std::ranges::max(scores) * std::numbers::log2e_v<float>));
     double total = 0.0;
     for (std::size_t i = 0; i < x.size(); ++i) {
-      const double expected = std::exp(static_cast<double>(scores[i] - maximum));
-      EXPECT_NEAR(x[i], expected, 3e-7 * expected + 1e-37);
+      const double expected =
+          std::exp(static_cast<double>(scores[i])) * std::exp2(-static_cast<double>(exponent));
+      // The distance to the maximum is rounded, and its product with log2(e).
+      const double below = static_cast<double>(std::ranges::max(scores) - scores[i]);
+      EXPECT_NEAR(x[i], expected, (3e-7 + 1.2e-7 * below) * expected + 1e-37);
       total += expected;
     }
     EXPECT_NEAR(sum, total, 1e-6 * total);
@@ -135,15 +138,15 @@ TEST_P(Elementwise, SoftmaxOfSeveralListsIsThatOfEach) {
   for (int rows = 1; rows <= 9; ++rows) {
     std::vector<float> x = uniform(static_cast<std::size_t>(rows) * kStride, -30.0, 30.0);
     std::vector<float> each = x;
-    std::vector<float> maximum(static_cast<std::size_t>(rows));
-    std::vector<float> sum(maximum.size());
-    kernels.softmax_part(x.data(), kStride, rows, kEntries, maximum.data(), sum.data(), {});
-    for (std::size_t row = 0; row < maximum.size(); ++row) {
-      float own_maximum = 0.0f;
+    std::vector<float> exponent(static_cast<std::size_t>(rows));
+    std::vector<float> sum(exponent.size());
+    kernels.softmax_part(x.data(), kStride, rows, kEntries, exponent.data(), sum.data(), {});
+    for (std::size_t row = 0; row < exponent.size(); ++row) {
+      float own_exponent = 0.0f;
       float own_sum = 0.0f;
-      kernels.softmax_part(each.data() + row * kStride, kStride, 1, kEntries, &own_maximum,
+      kernels.softmax_part(each.data() + row * kStride, kStride, 1, kEntries, &own_exponent,
                            &own_sum, {});
-      EXPECT_EQ(maximum[row], own_maximum);
+      EXPECT_EQ(exponent[row], own_exponent);
       EXPECT_EQ(sum[row], own_sum);
     }
     EXPECT_EQ(x, each) << rows;
@@ -154,26 +157,57 @@ TEST_P(Elementwise, SoftmaxOfMaskedEntriesIsExactlyZero) {
   std::vector<float> x(32, -kInf);
   x[5] = -200.0f;
   x[20] = -201.0f;
-  float maximum = 0.0f;
+  float exponent = 0.0f;
   float sum = 0.0f;
-  kernels.softmax_part(x.data(), x.size(), 1, 32, &maximum, &sum, {});
-  EXPECT_EQ(maximum, -200.0f);
-  EXPECT_NEAR(sum, 1.0 + std::exp(-1.0), 1e-6);
+  kernels.softmax_part(x.data(), x.size(), 1, 32, &exponent, &sum, {});
+  EXPECT_EQ(exponent, -289.0f);
+  EXPECT_NEAR(sum, std::exp2(289.0) * (std::exp(-200.0) + std::exp(-201.0)), 1e-6);
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (i == 5 || i == 20) continue;
     EXPECT_EQ(x[i], 0.0f) << i;
   }
 }
 
-TEST_P(Elementwise, Exp) {
-  for (const float x : uniform(2000, -87.0, 0.0)) {
-    const double expected = std::exp(static_cast<double>(x));
-    EXPECT_NEAR(kernels.exp(x), expected, 2.5e-7 * expected) << x;
+TEST_P(Elementwise, SoftmaxHasWeightsOfFullPrecision) {
+  const std::vector<float> scores = uniform(4096, -87.0, 0.0);
+  for (std::size_t i = 0; i < scores.size(); i += 16) {
+    std::vector<float> x(scores.begin() + static_cast<std::ptrdiff_t>(i),
+                         scores.begin() + static_cast<std::ptrdiff_t>(i) + 16);
+    x[0] = 0.0f;
+    const std::vector<float> in = x;
+    float exponent = 1.0f;
+    float sum = 0.0f;
+    kernels.softmax_part(x.data(), 16, 1, 16, &exponent, &sum, {});
+    EXPECT_EQ(exponent, 0.0f);
+    EXPECT_EQ(x[0], 1.0f);
+    for (std::size_t j = 0; j < 16; ++j) {
+      // The product with log2(e) is rounded once.
+      const double expected = std::exp(static_cast<double>(in[j]));
+      EXPECT_NEAR(x[j], expected, (1.5e-7 - 8e-8 * static_cast<double>(in[j])) * expected) << in[j];
+    }
   }
-  EXPECT_EQ(kernels.exp(0.0f), 1.0f);
-  EXPECT_EQ(kernels.exp(-kInf), 0.0f);
+}
+
+TEST_P(Elementwise, SoftmaxOfAnyMagnitudeIsFiniteAndOfNaNIsNaN) {
+  for (const float top : {-1e30f, -1e10f, -5e6f, 3e6f, 5e6f, 1e10f, 1e30f}) {
+    std::vector<float> x(16, top - std::abs(top) * 1e-3f);
+    x[3] = x[7] = top;
+    float exponent = 0.0f;
+    float sum = 0.0f;
+    kernels.softmax_part(x.data(), 16, 1, 16, &exponent, &sum, {});
+    EXPECT_EQ(exponent, std::rint(exponent)) << top;
+    EXPECT_NEAR(exponent, top * std::numbers::log2e_v<float>, 0.5 + std::abs(top) * 1e-6) << top;
+    EXPECT_EQ(x[3], x[7]) << top;
+    EXPECT_NEAR(x[3], 1.0f, 0.42f) << top;
+    EXPECT_EQ(sum, 2 * x[3]) << top;
+  }
   for (const std::uint32_t bits : {0x7fc00000u, 0x7fc00001u, 0x7fc001ffu, 0xffc00155u}) {
-    EXPECT_TRUE(std::isnan(kernels.exp(std::bit_cast<float>(bits)))) << bits;
+    std::vector<float> x(16, 1.0f);
+    x[5] = std::bit_cast<float>(bits);
+    float exponent = 0.0f;
+    float sum = 0.0f;
+    kernels.softmax_part(x.data(), 16, 1, 16, &exponent, &sum, {});
+    EXPECT_TRUE(std::isnan(sum)) << bits;
   }
 }
 
