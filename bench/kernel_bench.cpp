@@ -131,7 +131,7 @@ void run_kv(benchmark::State& state, const KvKernels& kernels, const KvFormatInf
     } else if (step == KvStep::kScoreInt) {
       kernels.score_int(rows.data(), kPositions, dim, ints, queries, weights.data(), kStride, {});
     } else if (step == KvStep::kAccumulateInt) {
-      kernels.accumulate_int(rows.data(), kPositions, dim, weights.data(), kStride, queries,
+      kernels.accumulate_int(rows.data(), 0, kPositions, dim, weights.data(), kStride, queries,
                              heads.data(), {});
     } else {
       kernels.accumulate(rows.data(), kPositions, dim, weights.data(), kStride, queries,

@@ -72,7 +72,6 @@ Attention::Attention(const ModelConfig& config, const Kernels& kernels, MathMode
       block_tokens_(std::clamp(kBlockRows / group_, 1, max_batch)),
       l1_bytes_(l1_data_bytes()),
       split_queries_(1, n_heads_, key_dim_),
-      split_merged_(to_size(n_kv_heads_) * part_floats(group_)),
       split_heads_(std::make_unique<SplitHead[]>(to_size(n_kv_heads_))) {
   for (int thread = 0; thread < threads; ++thread) workspaces_.emplace_back(*this);
 }
@@ -104,7 +103,7 @@ void Attention::operator()(const KvStore& keys, const KvStore& values,
                     .value_kernels = value_kernels,
                     .batch = batch,
                     .int_scores = fast && key_kernels.score_int != nullptr,
-                    .quick_scores = keys.row_bytes() < to_size(key_dim_) * 2,
+                    .quick_scores = fast && keys.row_bytes() < to_size(key_dim_) * 2,
                     .int_values = fast && value_kernels.accumulate_int != nullptr,
                     .exact_keys = has_exact(keys.side()),
                     .exact_values = has_exact(values.side()),
@@ -153,8 +152,8 @@ void Attention::attend_whole(const Layer& layer, const Block& block,
 void Attention::attend_split(const Layer& layer) noexcept {
   const PositionRange chunks = chunks_of(layer, {0, 0, 1});
   const std::int64_t n_chunks = chunks.end - chunks.begin;
-  const auto part_at = [&](AlignedBuffer<float>& parts, std::int64_t index) {
-    return part_in(parts.data() + to_size(index) * part_floats(group_), group_);
+  const auto part_at = [&](std::int64_t index) {
+    return part_in(split_parts_.data() + to_size(index) * part_floats(group_), group_);
   };
   const auto task_of = [&](int head, Workspace& work) {
     return Task{layer, {head, 0, 1}, split_queries_, head * group_, work};
@@ -171,7 +170,7 @@ void Attention::attend_split(const Layer& layer) noexcept {
     const std::int64_t at = index % n_chunks;
     const Task task = task_of(static_cast<int>(head), workspaces_[to_size(thread)]);
     SplitHead& split = split_heads_[to_size(head)];
-    const Part merged = part_at(split_merged_, head);
+    const Part merged = part_at(head * n_chunks);
     if (at == 0) {
       clear(merged, group_);
       split.first_thread.store(thread, std::memory_order_relaxed);
@@ -182,11 +181,11 @@ void Attention::attend_split(const Layer& layer) noexcept {
       merge(task, chunks.begin + at, merged, part);
       ++split.merged;
     } else {
-      attend_chunk(task, chunks.begin + at, part_at(split_parts_, index));
+      attend_chunk(task, chunks.begin + at, part_at(index));
     }
     if (split.undone.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
     for (std::int64_t chunk = split.merged; chunk < n_chunks; ++chunk) {
-      merge(task, chunks.begin + chunk, merged, part_at(split_parts_, head * n_chunks + chunk));
+      merge(task, chunks.begin + chunk, merged, part_at(head * n_chunks + chunk));
     }
     finish(layer, task.block, merged);
   });

@@ -91,7 +91,7 @@ class Attention {
     const KvKernels& value_kernels;
     const AttentionBatch& batch;
     bool int_scores;
-    bool quick_scores;  // of codes of at most a byte
+    bool quick_scores;  // in integers, of codes of at most a byte
     bool int_values;
     bool exact_keys;    // there is a sink or a window
     bool exact_values;  // the same for values
@@ -110,7 +110,7 @@ class Attention {
   struct alignas(64) SplitHead {
     std::atomic<int> undone;        // chunks that have no part yet
     std::atomic<int> first_thread;  // who works on chunk 0, or did; -1 before
-    int merged;                     // chunks from 0 on that this thread has merged
+    int merged;                     // chunks from 0 on that it has merged
   };
 
   /// The exponent of a part that sees nothing, and a score that is not seen.
@@ -125,15 +125,13 @@ class Attention {
   void prepare(const Task& task) const noexcept;
   // attention_chunk.cpp:
   void attend_chunk(const Task& task, std::int64_t chunk, const Part& part) const noexcept;
-  Fetch fetch_after(const Task& task, const KvStore& store, const QueryView& view,
-                    PositionRange chunk, const std::uint8_t* rows, int n) const noexcept;
+  Fetch fetch_of(const Task& task, MemoryPiece next, const KvStore& store, const QueryView& view,
+                 PositionRange chunk) const noexcept;
   Fetch score_chunk(const Task& task, PositionRange chunk) const noexcept;
   void score_exact(const Task& task, PositionRange chunk) const noexcept;
   void softmax_chunk(const Task& task, PositionRange chunk, const Part& part,
                      const Fetch& fetch) const noexcept;
   void accumulate_chunk(const Task& task, PositionRange chunk, const Part& part) const noexcept;
-  void accumulate_int(const Task& task, const std::uint8_t* packed, std::int64_t p, int n,
-                      const float* weights, float* acc, Fetch fetch) const noexcept;
   void accumulate_exact(const Task& task, PositionRange chunk, const Part& part) const noexcept;
   bool has_exact_values(const Task& task, PositionRange chunk) const noexcept;
   void merge(const Task& task, std::int64_t chunk, const Part& merged,
@@ -157,9 +155,9 @@ class Attention {
   std::size_t l1_bytes_;
   std::vector<Workspace> workspaces_;  // [threads]
   // For a single token, whose chunks are shared out:
-  Queries split_queries_;                     // [n_heads]
-  AlignedBuffer<float> split_parts_;          // [n_kv_heads][chunks], grown on demand
-  AlignedBuffer<float> split_merged_;         // [n_kv_heads]
+  Queries split_queries_;  // [n_heads]
+  /// [n_kv_heads][chunks], grown on demand; in the place of chunk 0, the merger.
+  AlignedBuffer<float> split_parts_;
   std::unique_ptr<SplitHead[]> split_heads_;  // [n_kv_heads]
 };
 

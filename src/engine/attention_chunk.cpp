@@ -73,14 +73,13 @@ void Attention::attend_chunk(const Task& task, std::int64_t chunk,
   accumulate_chunk(task, positions, part);
 }
 
-/// What to ask for while a kernel works on n packed rows of a chunk. view: the first token's.
-Fetch Attention::fetch_after(const Task& task, const KvStore& store, const QueryView& view,
-                             PositionRange chunk, const std::uint8_t* rows, int n) const noexcept {
-  Fetch fetch{rows_after(rows, n, store.row_bytes()), {}, task.layer.fetch_to};
-  if (task.block.count == 1 && !view.window.empty()) {
-    fetch.later = share_of_window(store, task.block.kv_head, view, chunk);
-  }
-  return fetch;
+/// What to ask for while a kernel works on packed rows of a chunk: `next`, and the window's share.
+/// view: the first token's.
+Fetch Attention::fetch_of(const Task& task, MemoryPiece next, const KvStore& store,
+                          const QueryView& view, PositionRange chunk) const noexcept {
+  const bool window = task.block.count == 1 && !view.window.empty();
+  return {next, window ? share_of_window(store, task.block.kv_head, view, chunk) : MemoryPiece{},
+          task.layer.fetch_to};
 }
 
 /// Fills work.scores with the scores of all that is visible. Attention computes for about as long
@@ -97,13 +96,18 @@ Fetch Attention::score_chunk(const Task& task, PositionRange chunk) const noexce
       block.kv_head, union_of(queries.key_views, block.count, chunk, &QueryView::packed),
       [&](std::int64_t p, int n, const std::uint8_t* packed) {
         float* scores = work.scores.data() + (p - chunk.begin);
-        Fetch fetch = fetch_after(task, layer.keys, queries.key_views[0], chunk, packed, n);
+        MemoryPiece next = rows_after(packed, n, layer.keys.row_bytes());
+        if (block.count == 1 && layer.quick_scores) {
+          const std::size_t half = next.bytes / 2;
+          left = {{next.from + half, next.bytes - half}, {}, layer.fetch_to};
+          next.bytes = half;
+        }
+        const Fetch ahead = fetch_of(task, next, layer.keys, queries.key_views[0], chunk);
         if (layer.int_scores) {
-          if (block.count == 1 && layer.quick_scores) left = fetch.split(fetch.next.bytes / 2);
-          layer.key_kernels.score_int(packed, n, key_dim_, ints, rows, scores, kStride, fetch);
+          layer.key_kernels.score_int(packed, n, key_dim_, ints, rows, scores, kStride, ahead);
         } else {
           layer.key_kernels.score(packed, n, key_dim_, packed_queries, rows, scores, kStride,
-                                  fetch);
+                                  ahead);
         }
       });
   if (layer.exact_keys) score_exact(task, chunk);
@@ -191,33 +195,15 @@ void Attention::accumulate_chunk(const Task& task, PositionRange chunk,
       [&](std::int64_t p, int n, const std::uint8_t* packed) {
         const KvKernels& kernels = layer.value_kernels;
         float* weights = work.scores.data() + (p - chunk.begin);
-        const Fetch fetch =
-            fetch_after(task, layer.values, queries.value_views[0], chunk, packed, n);
+        const Fetch ahead = fetch_of(task, rows_after(packed, n, layer.values.row_bytes()),
+                                     layer.values, queries.value_views[0], chunk);
         if (layer.int_values) {
-          accumulate_int(task, packed, p, n, weights, part.packed, fetch);
+          kernels.accumulate_int(packed, static_cast<int>(p - chunk.begin), n, value_dim_, weights,
+                                 kStride, rows, part.packed, ahead);
         } else {
-          kernels.accumulate(packed, n, value_dim_, weights, kStride, rows, part.packed, fetch);
+          kernels.accumulate(packed, n, value_dim_, weights, kStride, rows, part.packed, ahead);
         }
       });
-}
-
-/// Adds n packed rows from position p on, as many at a time as a sum may have.
-void Attention::accumulate_int(const Task& task, const std::uint8_t* packed, std::int64_t p, int n,
-                               const float* weights, float* acc, Fetch fetch) const noexcept {
-  const KvKernels& kernels = task.layer.value_kernels;
-  const int rows = task.block.count * group_;
-  while (n > 0) {
-    const int left = kernels.int_sum_rows - static_cast<int>(p % kernels.int_sum_rows);
-    const int count = std::min(n, left);
-    const std::size_t bytes = to_size(count) * task.layer.values.row_bytes();
-    const Fetch rest = fetch.split(bytes);
-    kernels.accumulate_int(packed, count, value_dim_, weights, kStride, rows, acc, fetch);
-    fetch = rest;
-    packed += bytes;
-    weights += count;
-    p += count;
-    n -= count;
-  }
 }
 
 /// Takes the weights of exact values out of work.scores: packed sums begin at a panel, before the

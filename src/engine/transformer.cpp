@@ -105,8 +105,8 @@ void Transformer::project_qkv(const Batch& batch) noexcept {
   add_bias(act_.values.data(), w.v_bias, batch.n_tokens, config_.n_kv_heads * config_.value_dim);
 }
 
-/// A task is a token with all of its heads, here and below: waiting for other threads takes longer
-/// than the heads of a single token.
+/// A task is a token with all of its heads, here and in rotate: waiting for other threads takes
+/// longer than the heads of a single token.
 void Transformer::normalize_heads(const Batch& batch) noexcept {
   const LayerWeights& w = batch.weights;
   if (w.q_norm == nullptr && w.k_norm == nullptr) return;
@@ -173,7 +173,7 @@ void Transformer::append(const Batch& batch, int sequence) {
   const PositionRange all{batch.first_position, batch.first_position + batch.length};
   const std::int64_t first_panel = all.begin / kKvPanelRows;
   const std::int64_t panels = (all.end - 1) / kKvPanelRows - first_panel + 1;
-  const int threads = batch.length > 1 ? threads_ : 1;
+  const int threads = batch.length > 1 ? threads_ : 1;  // waiting takes longer than a token's rows
   parallel_for(threads, panels * config_.n_kv_heads * 2, [&](std::int64_t task, int) {
     const std::int64_t panel = first_panel + task / 2 / config_.n_kv_heads;
     const int head = static_cast<int>(task / 2 % config_.n_kv_heads);

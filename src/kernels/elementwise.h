@@ -206,8 +206,8 @@ struct Elementwise {
       maximum[r] = S::set1(largest);
       shift[r] = S::fma(maximum[r], log2_e, S::set1(-exponent[r]));
       shift[r] = S::fma(maximum[r], S::set1(1.92596299e-8f), shift[r]);  // the rest of log2(e)
-      // Of numbers so large that their products have no fraction, what was rounded away is left.
-      shift[r] = S::max(S::min(S::set1(0.5f), shift[r]), S::set1(-0.5f));
+      // Of numbers in the millions, which have no fraction, only what was rounded away is left.
+      shift[r] = S::max(S::min(S::set1(0.75f), shift[r]), S::set1(-0.75f));
       total[r] = S::zero();
     }
     for (int i = 0; i < n; i += 16) {

@@ -42,9 +42,10 @@ struct Kernels {
   void (*softcap)(float* x, float cap, int n);
   /// Replaces each of `rows` lists, x [rows][stride] with n entries, by exp(x)·2^-exponent and
   /// gives the exponent and the sum of each. The exponent is an integer and the largest weight
-  /// between √½ and √2, so that the weights of several lists become relative to the same number
-  /// without rounding. Entries equal to -inf become exactly 0. Sums are FP32. At least one entry of
-  /// a list must be finite. Asks memory for `fetch` meanwhile.
+  /// about √½ to √2, so that the weights of several lists become relative to the same number
+  /// without rounding. Weights up to about 2^-126.5 become exactly 0, as do those of -inf. Sums are
+  /// FP32. At least one entry of a list must be finite, and none beyond 2e38, where exponents end.
+  /// Asks memory for `fetch` meanwhile.
   void (*softmax_part)(float* x, std::size_t stride, int rows, int n, float* exponent, float* sum,
                        const Fetch& fetch);
   /// acc = acc·a + part·b.

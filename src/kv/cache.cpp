@@ -37,8 +37,9 @@ struct StoreRows {
 /// Rows a head needs so that `positions` can be held.
 StoreRows rows_for(const KvSide& side, int sliding_window, int max_batch, std::int64_t positions) {
   const std::int64_t whole = round_up(positions, kGrowthGrain);
-  const std::int64_t ring =
-      round_up(static_cast<std::int64_t>(sliding_window) + max_batch, kRingGrain);
+  // A batch never comes back to the panel that it began in.
+  const std::int64_t kept = std::max(sliding_window, kKvPanelRows);
+  const std::int64_t ring = round_up(kept + max_batch, kRingGrain);
   return {sliding_window == 0 ? whole : std::min(whole, ring),
           std::min<std::int64_t>(side.sink, whole), std::min<std::int64_t>(side.window, whole)};
 }

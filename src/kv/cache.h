@@ -42,10 +42,10 @@ using KvMemory = AlignedBuffer<std::uint8_t>;
 
 /// Keys or values of one layer.
 ///
-/// Packed rows are head-major, in the panels of their format, and, in a sliding-window layer, a
-/// ring: the row of position p is at slot p mod capacity. Exact rows of earlier batches live in
-/// `sink` and in a ring of `window` rows; exact rows of the running batch are the caller's until
-/// commit() copies what later batches need.
+/// Packed rows are head-major, in the panels of their format and role, and, in a sliding-window
+/// layer, a ring: the row of position p is at slot p mod capacity. Exact rows of earlier batches
+/// live in `sink` and in a ring of `window` rows; exact rows of the running batch are the caller's
+/// until commit() copies what later batches need.
 class KvStore {
  public:
   /// sliding_window: the layer's, 0 if it is global. max_batch: the most tokens appended at once.

@@ -22,13 +22,6 @@ struct Fetch {
   MemoryPiece next;
   MemoryPiece later;
   FetchTo to = FetchTo::kL1;  // of `next`
-
-  /// Keeps `later` and the first n bytes of `next`, and gives the others.
-  inline __attribute__((always_inline)) Fetch split(size_t n) {
-    const Fetch others{{next.from + n, next.bytes - n}, {}, to};
-    next.bytes = n;
-    return others;
-  }
 };
 
 /// Asks for all of it within `steps` steps, which should be as even as the work between them.

@@ -63,8 +63,9 @@ struct RunShape {
   int batch;
   int threads;
 };
-constexpr RunShape kAllRuns[] = {{1, 1}, {7, 1}, {64, 1}, {512, 1},
-                                 {1, 2}, {7, 2}, {64, 2}, {512, 2}};
+/// With three threads, chunks of one head of a single token are on two of them.
+constexpr RunShape kAllRuns[] = {{1, 1}, {7, 1},  {64, 1},  {512, 1}, {1, 2},
+                                 {7, 2}, {64, 2}, {512, 2}, {1, 3}};
 
 void expect_invariant(const std::shared_ptr<const Model>& model, const KvSpec& kv,
                       const std::vector<Token>& tokens, std::span<const RunShape> runs = kAllRuns) {

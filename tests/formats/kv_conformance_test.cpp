@@ -85,7 +85,7 @@ std::vector<float> int_sums_of(const KvKernels& kernels, const PackedRows& rows,
                                const std::vector<float>& start) {
   Guarded<float> acc(start.size());
   std::copy(start.begin(), start.end(), acc.data());
-  kernels.accumulate_int(rows.as_values(), n, rows.d, weights.data(), stride,
+  kernels.accumulate_int(rows.as_values(), 0, n, rows.d, weights.data(), stride,
                          static_cast<int>(start.size()) / rows.d, acc.data(), {});
   EXPECT_TRUE(acc.intact()) << "d " << rows.d << ", n " << n;
   return acc.values();
@@ -207,7 +207,7 @@ TEST_P(KvConformance, FetchingChangesNoResult) {
           c.kernels().score_int(rows.as_keys(), n, d, rounded.view(), n_queries, out, size(n),
                                 fetch);
           out += n_queries * n;
-          c.kernels().accumulate_int(rows.as_values(), n, d, weights.data(), size(n), n_queries,
+          c.kernels().accumulate_int(rows.as_values(), 0, n, d, weights.data(), size(n), n_queries,
                                      out, fetch);
           return results;
         };
@@ -347,8 +347,7 @@ TEST_P(KvIntConformance, IntSumIsCloseToTheSumOfDecodedRows) {
 /// What attention relies on: rows of weight 0 may be left out, and queries be computed apart.
 TEST_P(KvIntConformance, IntSumsDoNotDependOnWhatElseIsComputed) {
   constexpr int kQueries = 101;  // more than are rounded together
-  const int n = c.kernels().int_sum_rows;
-  ASSERT_EQ(kKvChunkRows % n, 0);
+  constexpr int n = kKvChunkRows;
   for (const int d : {16, 64, 80, 256}) {
     const PackedRows rows(c, n, d);
     std::vector<float> weights = random_weights(size(kQueries * n), 13);
@@ -364,8 +363,9 @@ TEST_P(KvIntConformance, IntSumsDoNotDependOnWhatElseIsComputed) {
       std::vector<float> alone(first, first + d);
       const std::vector<float> expected(all.begin() + h * d, all.begin() + (h + 1) * d);
       // From a later panel on, and no further than the last row that counts.
-      c.kernels().accumulate_int(rows.as_values() + size(n / 4) * c.row_bytes(d), end_of(h) - n / 4,
-                                 d, weights.data() + h * n + n / 4, size(n), 1, alone.data(), {});
+      c.kernels().accumulate_int(rows.as_values() + size(n / 4) * c.row_bytes(d), n / 4,
+                                 end_of(h) - n / 4, d, weights.data() + h * n + n / 4, size(n), 1,
+                                 alone.data(), {});
       ASSERT_TRUE(same_bits(alone, expected)) << "d " << d << ", query " << h;
     }
   }
@@ -374,7 +374,7 @@ TEST_P(KvIntConformance, IntSumsDoNotDependOnWhatElseIsComputed) {
 /// What comes closest to the end of 32 bits: all rows, queries and weights at their largest.
 TEST_P(KvIntConformance, IntSumsOfTheLargestDoNotOverflow) {
   constexpr float kLargest = 0x1.ffcp9f;  // all eleven bits of an fp16 number
-  const int n = c.kernels().int_sum_rows;
+  constexpr int n = kKvChunkRows;
   for (const int d : {64, 512}) {
     for (const bool alternating : {false, true}) {
       std::vector<float> row(size(d), kLargest);

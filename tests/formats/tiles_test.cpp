@@ -104,9 +104,9 @@ void expect_scalars_sums(KvType type) {
         std::vector<float> sums(static_cast<std::size_t>(queries * d));
         std::vector<float> expected = sums;
         const auto stride = static_cast<std::size_t>(n);
-        KvAccumulateInt8<PlainTiles, Format>::run(rows.as_values(), n, d, weights.data(), stride,
+        KvAccumulateInt8<PlainTiles, Format>::run(rows.as_values(), 0, n, d, weights.data(), stride,
                                                   queries, sums.data(), {});
-        scalar.accumulate_int(rows.as_values(), n, d, weights.data(), stride, queries,
+        scalar.accumulate_int(rows.as_values(), 0, n, d, weights.data(), stride, queries,
                               expected.data(), {});
         ASSERT_EQ(sums, expected) << "d " << d << ", n " << n << ", " << queries << " queries";
       }

@@ -63,16 +63,5 @@ TEST(FetchStepsTest, NoneIsAskedForAfterTheEnd) {
   EXPECT_EQ(Recorder::asked[3].size(), 10u);
 }
 
-TEST(FetchStepsTest, PartsOfASplitAreTheWhole) {
-  Fetch first{{4096, 1000}, {1 << 20, 100}, FetchTo::kL1};
-  const Fetch second = first.split(400);
-  EXPECT_EQ(first.next.from, 4096u);
-  EXPECT_EQ(first.next.bytes, 400u);
-  EXPECT_EQ(first.later.bytes, 100u);
-  EXPECT_EQ(second.next.from, 4496u);
-  EXPECT_EQ(second.next.bytes, 600u);
-  EXPECT_EQ(second.later.bytes, 0u);
-}
-
 }  // namespace
 }  // namespace quant::test

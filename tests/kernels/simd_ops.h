@@ -122,7 +122,6 @@ struct SimdOps {
     put_bits(out, S::template swap_lanes<8>(f(in, 0)), 3);
   }
 
-
   static void add_i32(In in, Out out) { put_i32(out, S::add_i32(i(in, 0), i(in, 1))); }
   static void or_i32(In in, Out out) { put_i32(out, S::or_i32(i(in, 0), i(in, 1))); }
   static void reduce_add_i32(In in, Out out) {
@@ -133,6 +132,11 @@ struct SimdOps {
   static void scale(In in, Out out) {
     const F t = S::add(S::to_float(i(in, 0)), S::set1(0x1.8p23f));
     put_bits(out, S::scale_by_power_of_two(f(in, 0), t));
+    // A factor of 0, the smallest and the largest.
+    constexpr float kEdges[] = {-127.0f, -126.0f, 127.0f};
+    for (int n = 0; n < 3; ++n) {
+      put_bits(out, S::scale_by_power_of_two(f(in, 0), S::set1(0x1.8p23f + kEdges[n])), 1 + n);
+    }
   }
   static void count_greater(In in, Out out) {
     put_i32(out, S::count_greater(i(in, 0), f(in, 0), f(in, 1)));

@@ -148,16 +148,35 @@ TEST(KvStore, WindowAndSinkHoldExactRowsWhateverTheBatch) {
 
 TEST(KvStore, SlidingLayersKeepARing) {
   constexpr int kWindow = 100;
-  constexpr int kBatch = 64;
-  Feeder feeder({KvType::kFp16, 16, 4}, kWindow, kBatch);
-  while (feeder.position < 1000) {
-    // What the first query of the batch sees must survive the batch's own rows.
-    const std::int64_t seen = std::max<std::int64_t>(0, feeder.position - kWindow + 1);
-    feeder.append(kBatch);
-    expect_packed(feeder.store, {seen, feeder.position});
-    expect_window(feeder.store, {feeder.position - 16, feeder.position});
+  for (const KvFormatInfo& format : kv_formats()) {
+    for (const KvRole role : {KvRole::kKeys, KvRole::kValues}) {
+      for (const int batch : {64, 45}) {
+        Feeder feeder({format.type, 16, 4}, kWindow, batch, role);
+        while (feeder.position < 600) {
+          // What the first query of the batch sees must survive the batch's own rows.
+          const std::int64_t seen = std::max<std::int64_t>(0, feeder.position - kWindow + 1);
+          feeder.append(batch);
+          expect_packed(feeder.store, {seen, feeder.position});
+          if (format.type != KvType::kFp32) {
+            expect_window(feeder.store, {feeder.position - 16, feeder.position});
+          }
+        }
+        EXPECT_EQ(feeder.store.capacity(), 256);
+      }
+    }
   }
-  EXPECT_EQ(feeder.store.capacity(), 256);
+}
+
+/// Rows of a panel share bytes, and threads append different panels of a batch.
+TEST(KvStore, NoBatchMeetsAPanelOfARingTwice) {
+  for (const int window : {1, 5, 16, 31, 32, 100}) {
+    for (const int batch : {1, 100, 224, 225, 240, 251, 255, 256, 512}) {
+      KvStore store(KvRole::kValues, {KvType::kTurboKv4b, 0, 0}, kHeads, kDim, window, batch);
+      store.reserve(100'000);
+      EXPECT_GE(store.capacity(), batch + kKvPanelRows - 1) << window << ", " << batch;
+      EXPECT_EQ(store.capacity() % kKvPanelRows, 0);
+    }
+  }
 }
 
 /// A model's stores share memory, which grows with all of them.
@@ -169,8 +188,10 @@ TEST(KvCache, GrowthKeepsTheRowsOfEveryLayer) {
   config.key_dim = config.value_dim = kDim;
   config.layers.resize(kLayers);
   for (const std::size_t sliding : {2, 9}) config.layers[sliding].sliding_window = 100;
-  const KvSpec spec{{KvType::kFp16, 5, 3}, {KvType::kBf16, 40, 0}};
+  const KvSpec spec{{KvType::kFp16, 5, 3}, {KvType::kTurboKv4b, 40, 0}};
   KvCache cache(config, spec, 1);
+  EXPECT_EQ(cache.keys(0).role(), KvRole::kKeys);
+  EXPECT_EQ(cache.values(0).role(), KvRole::kValues);
   std::int64_t position = 0;
   const auto for_stores = [&](const auto& visit) {
     for (int layer = 0; layer < kLayers; ++layer) {

@@ -19,24 +19,23 @@ struct KvAccumulateInt16 {
   /// Up to so many queries, making integers again for each block of them is cheaper than a panel.
   static constexpr int kDirectQueries = S::kBlockRows;
 
-  static void run(const uint8_t* panels, int n, int d, const float* weights, size_t weights_stride,
-                  int n_queries, float* acc, const Fetch& fetch) {
+  static void run(const uint8_t* panels, int first, int n, int d, const float* weights,
+                  size_t weights_stride, int n_queries, float* acc, const Fetch& fetch) {
     // One for two rows of a block of columns, as often as they are loaded.
     const int columns = n_queries <= kDirectQueries ? S::kBlockColumns : S::kWordSumColumns;
     const int blocks = d / (16 * columns) + d / 16 % columns;
     FetchSteps ahead(fetch, static_cast<size_t>((n + 31) / 32 * 16 * blocks));
-    for (int i = 0; i < n; i += kRows) {
+    for_row_parts<kRows>(first, n, [&](int i, int count) {
       const uint8_t* rows = panels + static_cast<size_t>(i) * Format::row_bytes(d);
-      const int count = n - i < kRows ? n - i : kRows;
       Units units;
       const Chunk chunk{rows, count, d, units, ahead};
       measure(chunk, units);
       for (int h = 0; h < n_queries; h += kQueries) {
         const int some = n_queries - h < kQueries ? n_queries - h : kQueries;
-        const float* first = weights + static_cast<size_t>(h) * weights_stride + i;
-        add_chunk(chunk, first, weights_stride, some, acc + h * d);
+        const float* own = weights + static_cast<size_t>(h) * weights_stride + i;
+        add_chunk(chunk, own, weights_stride, some, acc + h * d);
       }
-    }
+    });
   }
 
  private:

@@ -23,13 +23,12 @@ struct KvAccumulateInt8 {
   /// The largest weight, in steps.
   static constexpr float kTop = 128.0f * 127.0f + 127.0f;
 
-  static void run(const uint8_t* panels, int n, int d, const float* weights, size_t weights_stride,
-                  int n_queries, float* acc, const Fetch& fetch) {
+  static void run(const uint8_t* panels, int first, int n, int d, const float* weights,
+                  size_t weights_stride, int n_queries, float* acc, const Fetch& fetch) {
     // One for sixteen rows of 32 columns; rounding the weights takes a few of them.
     const int steps = (n + 15) / 16 * ((d + 31) / 32) + (n + 31) / 32;
     FetchSteps ahead(fetch, static_cast<size_t>(steps));
-    for (int i = 0; i < n; i += kRows) {
-      const int count = n - i < kRows ? n - i : kRows;
+    for_row_parts<kRows>(first, n, [&](int i, int count) {
       const uint8_t* rows = panels + static_cast<size_t>(i) * Format::row_bytes(d);
       for (int h = 0; h < n_queries; h += kQueries) {
         const Sums sums{.panels = rows,
@@ -43,7 +42,7 @@ struct KvAccumulateInt8 {
         const int block = Panel::block(d);
         for (int b = 0; b * block < d; ++b) add_block(sums, b);
       }
-    }
+    });
   }
 
  private:

@@ -85,7 +85,7 @@ struct KvFunctions {
       ahead.step();
       typename S::F32x16 block[16];
       if constexpr (KvInPanels<Format>) {
-        KvTileSteps<S, Format>::values16(Panel::rows_at(panels, d, i), j, block);
+        Panel::values16(Panel::rows_at(panels, d, i), j, block);
       } else {
         for (int r = 0; r < 16; ++r) {
           const auto row = static_cast<size_t>(i + (r < lanes ? r : lanes - 1));
@@ -113,7 +113,6 @@ constexpr KvKernels kv_kernels_of() {
                     .score_int = nullptr,
                     .accumulate = KvAccumulate<S, Format>::run,
                     .accumulate_int = nullptr,
-                    .int_sum_rows = 0,
                     .finish_value = Functions::finish_value};
   if constexpr (KvInPanels<Format>) {
     kernels.put_key = KvKeyPanel<S, Format>::put;
@@ -123,12 +122,10 @@ constexpr KvKernels kv_kernels_of() {
     kernels.prepare_query_int = KvScoreInt8<S, Format>::prepare;
     kernels.score_int = KvScoreInt8<S, Format>::score;
     kernels.accumulate_int = KvAccumulateInt8<S, Format>::run;
-    kernels.int_sum_rows = KvAccumulateInt8<S, Format>::kRows;
   } else if constexpr (Format::kType == KvType::kFp16) {
     kernels.prepare_query_int = KvScoreInt16<S, Format>::prepare;
     kernels.score_int = KvScoreInt16<S, Format>::score;
     kernels.accumulate_int = KvAccumulateInt16<S, Format>::run;
-    kernels.int_sum_rows = KvAccumulateInt16<S, Format>::kRows;
   }
   return kernels;
 }

@@ -31,6 +31,7 @@ static constexpr KvCodeOrder make_kv_code_order(int bits) {
 template <class S, class Format>
 struct KvKeyPanel : KvPanel<S, Format> {
   using Base = KvPanel<S, Format>;
+  using F = typename S::F32x16;
   using I = typename S::I32x16;
   using typename Base::Rows;
   static constexpr int kBits = Format::kBits;
@@ -59,9 +60,7 @@ struct KvKeyPanel : KvPanel<S, Format> {
     } else if constexpr (kBits == 4) {
 #pragma GCC unroll 2
       for (size_t k = 0; k < 2; ++k) {
-        const I bytes = S::template load_bytes<64>(p + k * kNext);
-        v[2 * k] = S::template byte_bits<0, 4, 0>(bytes);
-        v[2 * k + 1] = S::template byte_bits<4, 4, 0>(bytes);
+        Base::template split_bytes<4>(S::template load_bytes<64>(p + k * kNext), v + 2 * k);
       }
     } else if constexpr (kBits == 3) {
       const I first = S::load_u16(p);
@@ -73,13 +72,22 @@ struct KvKeyPanel : KvPanel<S, Format> {
       v[2] = spread3(S::or_i32(S::template shift_i32<-8>(second), S::template shift_i32<8>(third)));
       v[3] = spread3(S::template shift_i32<-4>(third));
     } else {
-      static_assert(kBits == 2);
-      const I bytes = S::template load_bytes<64>(p);
-      v[0] = S::template byte_bits<0, 2, 0>(bytes);
-      v[1] = S::template byte_bits<2, 2, 0>(bytes);
-      v[2] = S::template byte_bits<4, 2, 0>(bytes);
-      v[3] = S::template byte_bits<6, 2, 0>(bytes);
+      Base::template split_bytes<2>(S::template load_bytes<64>(p), v);
     }
+  }
+  /// value[l] = coordinate j + l of sixteen rows in FP32, but for gains.
+  QUANT_KV_STEP void values16(Rows rows, int j, F (&value)[16]) {
+    I v[4];
+    codes16(rows, j, v);
+    F scale = S::zero();
+    F minimum = S::zero();
+    const int b = Base::block_of(j);
+    if constexpr (!KvWithGain<Format>) scale = Base::scale(rows, b);
+    if constexpr (Base::kHasMinimum) minimum = Base::minimum(rows, b);
+    Base::for_bytes([&]<int Byte>(int k) __attribute__((always_inline)) {
+      const I code = S::template signed_byte<Byte>(v[k]);
+      value[kOrder.coordinate[4 * k + Byte]] = Format::value(code, scale, minimum);
+    });
   }
 
  private:

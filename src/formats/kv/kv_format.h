@@ -10,8 +10,8 @@
 //   values16 is without it;
 //   rotate(x, d), unrotate(x, d), where that basis is not the row's own: there and back, in place;
 // and, where the codes are integers,
-//   kBits, kHeader, kBlock: what kv/panel.h asks for;
-//   int8, zero, value: what kv/tile.h asks for;
+//   kBits, kHeader, kBlock, value, zero: what kv/panel.h asks for;
+//   int8(codes): what codes stand for as multiples of kInt8Unit and the scale;
 //   weights(codes): int8(codes) as S::dot4 takes them;
 //   kInt8Most: int8 gives [0, kInt8Most], or [-127, 127] where that is 0;
 //   kInt8Unit: what an int8 code of 1 stands for under a scale of 1.
@@ -81,15 +81,13 @@ struct KvKernels {
   /// for `fetch` meanwhile.
   void (*accumulate)(const std::uint8_t* panels, int n, int d, float* weights,
                      std::size_t weights_stride, int n_queries, float* acc, const Fetch& fetch);
-  /// The same in integers, for weights that are not negative. For each query, weight times scale is
-  /// rounded to so many steps that sums of int_sum_rows rows from the first on are exact: about 15
-  /// bits of the largest in a block. Sums do not depend on what else is computed, as long as rows
-  /// of weight 0 are all that is left out. Leaves the weights as they are.
-  void (*accumulate_int)(const std::uint8_t* panels, int n, int d, const float* weights,
+  /// The same in integers, for weights that are not negative, of rows [first, first + n) of a chunk
+  /// of kKvChunkRows. For each query, weight times scale is rounded to so many steps that sums are
+  /// exact: about 15 bits of the largest in a block and in a part of the chunk, which begins at the
+  /// same rows whatever `first`. Sums do not depend on what else is computed, as long as rows of
+  /// weight 0 are all that is left out. Leaves the weights as they are.
+  void (*accumulate_int)(const std::uint8_t* panels, int first, int n, int d, const float* weights,
                          std::size_t weights_stride, int n_queries, float* acc, const Fetch& fetch);
-  /// A whole part of kKvChunkRows. Who wants the same sums, whatever position they begin at, ends a
-  /// call at each multiple of it.
-  int int_sum_rows;
   /// Takes an accumulated value [d] back from the basis of the codes, in place.
   void (*finish_value)(float* acc, int d);
 };

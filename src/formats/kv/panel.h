@@ -13,11 +13,14 @@
 
 namespace quant {
 
-/// A Format says kBits, kBlock (values in a block, 0 if a row is one) and kHeader (bytes before the
-/// codes of a block: an fp16 scale, perhaps an fp16 minimum).
+/// A Format says kBits, kBlock (values in a block, 0 if a row is one), kHeader (bytes before the
+/// codes of a block: an fp16 scale, perhaps an fp16 minimum),
+///   value(code, scale, minimum): what a code stands for in FP32, but for a gain;
+///   zero(scale, minimum), where blocks have a minimum: what an int8 code of 0 stands for.
 template <class S, class Format>
 struct KvPanel {
   using F = typename S::F32x16;
+  using I = typename S::I32x16;
   static constexpr int kBits = Format::kBits;
   static constexpr int kHeader = Format::kHeader;
   static constexpr int kBlock = Format::kBlock;
@@ -72,6 +75,30 @@ struct KvPanel {
   static size_t codes_offset(int j) {
     const int b = block_of(j);
     return block_offset(b) + kHeader + static_cast<size_t>((j - b * kBlock) * kBits / 8);
+  }
+  /// The codes that share bytes: v[k] has in each byte the Bits bits above those of v[k - 1].
+  template <int Bits>
+  QUANT_KV_STEP void split_bytes(I bytes, I* v) {
+    v[0] = S::template byte_bits<0, Bits, 0>(bytes);
+    if constexpr (Bits == 4) {
+      v[1] = S::template byte_bits<4, 4, 0>(bytes);
+    } else {
+      static_assert(Bits == 2);
+      v[1] = S::template byte_bits<2, 2, 0>(bytes);
+      v[2] = S::template byte_bits<4, 2, 0>(bytes);
+      v[3] = S::template byte_bits<6, 2, 0>(bytes);
+    }
+  }
+  /// visit.operator()<Byte>(k) for the four bytes of four vectors.
+  template <class Visit>
+  QUANT_KV_STEP void for_bytes(const Visit& visit) {
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) {
+      visit.template operator()<0>(k);
+      visit.template operator()<1>(k);
+      visit.template operator()<2>(k);
+      visit.template operator()<3>(k);
+    }
   }
   /// Calls visit(offset in a row, offset in panels) for each half float of row `slot`.
   template <class Visit>

@@ -35,6 +35,19 @@ static inline __attribute__((always_inline)) void for_query_blocks(int n, int mo
   }
 }
 
+/// Divides rows [first, first + n) of a chunk into parts that end at multiples of Rows:
+/// visit(i, count), i from 0 on.
+template <int Rows, class Visit>
+static inline __attribute__((always_inline)) void for_row_parts(int first, int n,
+                                                                const Visit& visit) {
+  for (int i = 0; i < n;) {
+    const int left = Rows - (first + i) % Rows;
+    const int count = n - i < left ? n - i : left;
+    visit(i, count);
+    i += count;
+  }
+}
+
 template <class S>
 struct KvRow {
   using F = typename S::F32x16;

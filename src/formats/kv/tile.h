@@ -3,8 +3,6 @@
 
 #include "formats/kv/key_panel.h"
 
-#define QUANT_KV_STEP static inline __attribute__((always_inline))
-
 namespace quant {
 
 /// Sixteen rows as int8 codes in KvKeyPanel's order, with what they are multiples of.
@@ -14,9 +12,6 @@ struct KvTile {
   alignas(64) float zero[kKvMaxHeadDim / 16][16];   // what a code of 0 stands for
 };
 
-/// Format::int8(codes): what codes stand for as multiples of Format::kInt8Unit and the scale.
-/// Format::zero(scale, minimum), where blocks have a minimum: what a code of 0 stands for.
-/// Format::value(code, scale, minimum): what a code stands for in FP32, but for a gain.
 template <class S, class Format>
 struct KvTileSteps {
   using F = typename S::F32x16;
@@ -42,30 +37,6 @@ struct KvTileSteps {
       }
     }
   }
-
-  /// value[l] = coordinate j + l of sixteen rows in FP32.
-  QUANT_KV_STEP void values16(Rows rows, int j, F (&value)[16]) {
-    I v[4];
-    Panel::codes16(rows, j, v);
-    F scale = S::zero();
-    F minimum = S::zero();
-    const int b = Panel::block_of(j);
-    if constexpr (!KvWithGain<Format>) scale = Panel::scale(rows, b);
-    if constexpr (Panel::kHasMinimum) minimum = Panel::minimum(rows, b);
-    const auto put = [&]<int Byte>(int k) __attribute__((always_inline)) {
-      const I code = S::template signed_byte<Byte>(v[k]);
-      value[Panel::kOrder.coordinate[4 * k + Byte]] = Format::value(code, scale, minimum);
-    };
-#pragma GCC unroll 4
-    for (int k = 0; k < 4; ++k) {
-      put.template operator()<0>(k);
-      put.template operator()<1>(k);
-      put.template operator()<2>(k);
-      put.template operator()<3>(k);
-    }
-  }
 };
 
 }  // namespace quant
-
-#undef QUANT_KV_STEP

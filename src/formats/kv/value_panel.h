@@ -60,16 +60,10 @@ struct KvValuePanel : KvPanel<S, Format> {
     } else if constexpr (kBits == 4) {
 #pragma GCC unroll 2
       for (int k = 0; k < 2; ++k) {
-        const I eight = S::template load_bytes<64>(p + 64 * k);
-        v[2 * k] = S::template byte_bits<0, 4, 0>(eight);
-        v[2 * k + 1] = S::template byte_bits<4, 4, 0>(eight);
+        Base::template split_bytes<4>(S::template load_bytes<64>(p + 64 * k), v + 2 * k);
       }
     } else {
-      const I sixteen = S::template load_bytes<64>(p);
-      v[0] = S::template byte_bits<0, 2, 0>(sixteen);
-      v[1] = S::template byte_bits<2, 2, 0>(sixteen);
-      v[2] = S::template byte_bits<4, 2, 0>(sixteen);
-      v[3] = S::template byte_bits<6, 2, 0>(sixteen);
+      Base::template split_bytes<2>(S::template load_bytes<64>(p), v);
       if constexpr (kBits == 3) {
         I high = S::template load_bytes<64>(vectors + kHighAt);
         if (rows.half > 0) high = S::template shift_i32<-4>(high);
@@ -89,18 +83,11 @@ struct KvValuePanel : KvPanel<S, Format> {
     if constexpr (Base::kHasMinimum) S::store(minimum, Base::minimum(rows, b));
     I v[4];
     codes16(rows, j, v);
-    const auto put = [&]<int Byte>(int q) __attribute__((always_inline)) {
+    Base::for_bytes([&]<int Byte>(int q) __attribute__((always_inline)) {
       const int r = 4 * q + Byte;
       value[r] = Format::value(S::template signed_byte<Byte>(v[q]), S::set1(scale[r]),
                                S::set1(minimum[r]));
-    };
-#pragma GCC unroll 4
-    for (int q = 0; q < 4; ++q) {
-      put.template operator()<0>(q);
-      put.template operator()<1>(q);
-      put.template operator()<2>(q);
-      put.template operator()<3>(q);
-    }
+    });
   }
 
  private:
