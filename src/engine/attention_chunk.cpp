@@ -87,10 +87,13 @@ Fetch Attention::fetch_of(const Task& task, MemoryPiece next, const KvStore& sto
 /// prefetcher, so each chunk asks for the next. Gives what the softmax is to ask for: a single
 /// token's quick scores are done before memory is.
 Fetch Attention::score_chunk(const Task& task, PositionRange chunk) const noexcept {
-  const auto& [layer, block, queries, first_row, work] = task;
+  const Layer& layer = task.layer;
+  const Block& block = task.block;
+  Queries& queries = task.queries;
+  Workspace& work = task.work;
   const int rows = block.count * group_;
-  const float* packed_queries = queries.packed.data() + first_row * key_dim_;
-  const KvIntQueries ints = queries.ints(first_row, key_dim_);
+  const float* packed_queries = queries.packed.data() + task.first_row * key_dim_;
+  const KvIntQueries ints = queries.ints(task.first_row, key_dim_);
   Fetch left;
   layer.keys.for_packed(
       block.kv_head, union_of(queries.key_views, block.count, chunk, &QueryView::packed),
@@ -117,9 +120,12 @@ Fetch Attention::score_chunk(const Task& task, PositionRange chunk) const noexce
 /// Scores of exact rows. A single token's go right to work.scores; those of several are computed
 /// apart, because some see exact rows where others see codes.
 void Attention::score_exact(const Task& task, PositionRange chunk) const noexcept {
-  const auto& [layer, block, queries, first_row, work] = task;
+  const Layer& layer = task.layer;
+  const Block& block = task.block;
+  Queries& queries = task.queries;
+  Workspace& work = task.work;
   const int rows = block.count * group_;
-  const float* exact_queries = queries.exact.data() + first_row * key_dim_;
+  const float* exact_queries = queries.exact.data() + task.first_row * key_dim_;
   float* scores = block.count == 1 ? work.scores.data() : work.exact_scores.data();
   const KvKernels& fp32 = kv_kernels(kernels_, KvType::kFp32);
   const float* fresh =
@@ -186,7 +192,10 @@ bool Attention::has_exact_values(const Task& task, PositionRange chunk) const no
 /// of work.scores.
 void Attention::accumulate_chunk(const Task& task, PositionRange chunk,
                                  const Part& part) const noexcept {
-  const auto& [layer, block, queries, first_row, work] = task;
+  const Layer& layer = task.layer;
+  const Block& block = task.block;
+  Queries& queries = task.queries;
+  Workspace& work = task.work;
   const int rows = block.count * group_;
   if (has_exact_values(task, chunk)) accumulate_exact(task, chunk, part);
   std::fill_n(part.packed, to_size(rows) * to_size(value_dim_), 0.0f);
@@ -211,7 +220,10 @@ void Attention::accumulate_chunk(const Task& task, PositionRange chunk,
 /// weights move to work.exact_scores first.
 void Attention::accumulate_exact(const Task& task, PositionRange chunk,
                                  const Part& part) const noexcept {
-  const auto& [layer, block, queries, first_row, work] = task;
+  const Layer& layer = task.layer;
+  const Block& block = task.block;
+  Queries& queries = task.queries;
+  Workspace& work = task.work;
   const int rows = block.count * group_;
   std::fill_n(part.exact, to_size(rows) * to_size(value_dim_), 0.0f);
   const PositionRange sink = union_of(queries.value_views, block.count, chunk, &QueryView::sink);
