@@ -59,6 +59,14 @@ TEST_F(Usage, UnknownOptionsNameTheNearest) {
   expect_refusal(run_quant({"tokenize", model, text, "--idz"}), 2, {"--idz", "--ids"});
 }
 
+TEST_F(Usage, AMistypedCommandIsNotTakenForAModel) {
+  expect_refusal(run_quant({"needl", model}), 2,
+                 {"unknown command 'needl'", "did you mean needle?"});
+  expect_refusal(run_quant({"bnech", "-m", model}), 2, {"'bnech'", "did you mean bench?"});
+  expect_refusal(run_quant({"sweeps"}), 2, {"'sweeps'", "did you mean sweep?"});
+  expect_refusal(run_quant({"missing", "-p", "a"}), 4, {"missing"});
+}
+
 TEST_F(Usage, LongNamesWithOneDashAreNotTakenForShortOnesWithAValue) {
   expect_refusal(with_model({"-ngl", "99", "-p", "a"}), 2, {"unknown argument '-ngl'"});
   expect_refusal(with_model({"-fa"}), 2, {"unknown argument '-fa'"});

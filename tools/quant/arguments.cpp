@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <filesystem>
+#include <system_error>
 
 #include "quant/error.h"
 #include "quant/suggest.h"
@@ -27,9 +29,14 @@ bool takes_a_value(const CLI::App& app, const std::string& word) {
   });
 }
 
-std::string unknown_argument(const CLI::App& app, const std::string& word) {
+std::vector<std::string> command_names(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::App* part : app.get_subcommands({})) names.push_back(part->get_name());
+  return names;
+}
+
+std::string unknown_argument(const CLI::App& app, const std::string& word) {
+  std::vector<std::string> names = command_names(app);
   for (const CLI::Option* option : app.get_options()) {
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
     for (const std::string& name : option->get_snames()) names.push_back("-" + name);
@@ -62,6 +69,22 @@ void refuse_long_names_with_one_dash(const CLI::App& app,
       throw Error(ErrorKind::kUsage, unknown_argument(app, arguments[i]));
     }
   }
+}
+
+void refuse_mistyped_command(const CLI::App& app, const std::vector<std::string>& arguments) {
+  if (arguments.empty() || arguments[0].starts_with('-')) return;
+  const std::string& word = arguments[0];
+  const std::vector<std::string> names = command_names(app);
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  std::error_code no_answer;
+  if (std::ranges::find(known, word) != known.end() || std::filesystem::exists(word, no_answer)) {
+    return;
+  }
+  const std::string nearest = nearest_name(word, known);
+  if (nearest.empty()) return;
+  throw Error(
+      ErrorKind::kUsage,
+      fmt::format("unknown command '{}', and no such file; did you mean {}?", word, nearest));
 }
 
 std::string explain_unknown(const CLI::App& app, const std::string& message,

@@ -181,6 +181,7 @@ Options parse_options(int argc, const char* const* argv) {
     const std::vector<CLI::App*> given = app.get_subcommands();
     return given.empty() ? app : *given.front();
   };
+  refuse_mistyped_command(app, arguments);
   refuse_long_names_with_one_dash(app, arguments);
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
