@@ -19,12 +19,13 @@ constexpr const char* kList = "fp32/fp32,turbo_kv_4b/turbo_kv_4b@window=64,unifo
 class NeedleCommand : public testing::Test {
  protected:
   CommandResult needle(std::vector<std::string> arguments) const {
-    std::vector<std::string> all = {"needle", model, "--text", text, "-k", kList, "-j", "1"};
+    std::vector<std::string> all = {"needle", "--text", text, "-k", kList, "-j", "1"};
     const auto add_unless_given = [&](const std::string& name, const std::string& value) {
       if (std::ranges::find(arguments, name) == arguments.end()) {
         all.insert(all.end(), {name, value});
       }
     };
+    add_unless_given("-m", model);
     add_unless_given("--lengths", "250,400");
     add_unless_given("--depths", "0,60");
     add_unless_given("--trials", "2");

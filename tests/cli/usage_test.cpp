@@ -67,6 +67,41 @@ TEST_F(Usage, AMistypedCommandIsNotTakenForAModel) {
   expect_refusal(run_quant({"missing", "-p", "a"}), 4, {"missing"});
 }
 
+TEST_F(Usage, ResultsDoNotReplaceWhatIsRead) {
+  const std::string copy = (dir.path() / "copy.gguf").string();
+  std::filesystem::copy_file(model, copy);
+  const auto size = std::filesystem::file_size(copy);
+  expect_refusal(run_quant({copy, "-p", "a", "-n", "1", "-o", copy}), 2, {"-o", copy, "read"});
+  expect_refusal(run_quant({copy, "--info", "-o", copy}), 2, {"-o", copy});
+  const std::string link = (dir.path() / "link.gguf").string();
+  std::filesystem::create_symlink(copy, link);
+  expect_refusal(run_quant({copy, "--info", "-o", link}), 2, {"-o", link});
+  EXPECT_EQ(std::filesystem::file_size(copy), size);
+  const std::string own_text = (dir.path() / "own.txt").string();
+  std::filesystem::copy_file(text, own_text);
+  expect_refusal(with_model({"--ppl", own_text, "--json", "-o", own_text}), 2, {"-o", own_text});
+  expect_refusal(with_model({"--ppl", own_text, "--save-logits", own_text}), 2,
+                 {"--save-logits", own_text});
+  expect_refusal(run_quant({"compare", model, "--ppl", own_text, "-k", "q8_0", "-o", own_text}), 2,
+                 {"-o", own_text});
+}
+
+TEST_F(Usage, NumbersOutOfRangeAreNamed) {
+  for (const char* margin : {"0", "-1", "inf", "nan", "1x"}) {
+    expect_refusal(run_quant({"compare", model, "--ppl", text, "-k", "q8_0", "--margin", margin}),
+                   2, {"--margin", std::string("'") + margin + "' is not a number above 0"});
+  }
+  expect_refusal(run_quant({"check", text, "--percent", "-1"}), 2,
+                 {"--percent", "'-1' is not a number from 0 on"});
+  expect_refusal(run_quant({"bench", model, "-p", "8", "-n", "2", "-c", "4"}), 2,
+                 {"context of 8", "-c is 4"});
+}
+
+TEST_F(Usage, OnlyOneModel) {
+  expect_refusal(run_quant({model, "-m", model, "-p", "a"}), 2, {"more than one model"});
+  expect_refusal(run_quant({"bench", model, "-m", model}), 2, {"more than one model"});
+}
+
 TEST_F(Usage, LongNamesWithOneDashAreNotTakenForShortOnesWithAValue) {
   expect_refusal(with_model({"-ngl", "99", "-p", "a"}), 2, {"unknown argument '-ngl'"});
   expect_refusal(with_model({"-fa"}), 2, {"unknown argument '-fa'"});

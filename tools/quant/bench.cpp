@@ -122,9 +122,14 @@ void run_bench(const RunOptions& run, const BenchArguments& bench) {
   if (needed > (run.context > 0 ? run.context : model->config().context_length)) {
     throw Error(
         ErrorKind::kUsage,
-        fmt::format("a depth of {} needs a context of {} and the model has {}; raise -c to go "
-                    "beyond it",
-                    deepest, needed, model->config().context_length));
+        run.context > 0
+            ? fmt::format(
+                  "a depth of {} needs a context of {} and -c is {}; raise it or leave it out",
+                  deepest, needed, run.context)
+            : fmt::format(
+                  "a depth of {} needs a context of {} and the model has {}; raise -c to go "
+                  "beyond it",
+                  deepest, needed, model->config().context_length));
   }
   options.context = std::max(static_cast<int>(needed), run.context);
   options.reserve = static_cast<int>(needed);

@@ -73,7 +73,7 @@ void add_compare(CLI::App& app, RunOptions& run, PplOptions& ppl, CompareArgumen
   begin_group(sub, kTaskOptions);
   sub.add_option("--margin", compare.margin_percent,
                  "Perplexities within this many percent are equivalent")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->type_name("PERCENT");
   sub.add_option("--positions", compare.positions,
                  "Write loss, difference and divergence by position to a CSV file")
@@ -95,7 +95,7 @@ void add_check(CLI::App& app, RunOptions& run, CheckArguments& check) {
       ->type_name("NAME");
   sub.add_option("--percent", check.percent,
                  "How much worse a perplexity may be (--tolerance relative)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(from_zero())
       ->type_name("PERCENT");
   sub.add_flag("--update", check.update, "Write what is measured now as the baseline");
   sub.add_option("--junit", check.junit, "Write a JUnit XML file")->type_name("FILE");

@@ -3,10 +3,33 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
 
 #include "option_scope.h"
 
 namespace quant::tool {
+
+namespace {
+
+CLI::Validator finite_number(const char* rule, bool (*holds)(double)) {
+  const auto problem = [rule, holds](const std::string& text) -> std::string {
+    double number = 0.0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const bool whole_text = error == std::errc() && end == text.data() + text.size();
+    if (whole_text && std::isfinite(number) && holds(number)) return {};
+    return fmt::format("'{}' is not a number {}", text, rule);
+  };
+  return {problem, "", rule};
+}
+
+}  // namespace
+
+CLI::Validator above_zero() {
+  return finite_number("above 0", [](double number) { return number > 0.0; });
+}
+CLI::Validator from_zero() {
+  return finite_number("from 0 on", [](double number) { return number >= 0.0; });
+}
 
 CLI::Validator at_least(int least) {
   const auto problem = [least](const std::string& text) -> std::string {

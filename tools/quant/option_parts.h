@@ -7,6 +7,9 @@ namespace quant::tool {
 
 /// Accepts whole numbers from `least` on.
 CLI::Validator at_least(int least);
+/// Finite numbers, not only whole ones: above 0, or from 0 on.
+CLI::Validator above_zero();
+CLI::Validator from_zero();
 /// The options that are added next stand under this heading of the help text.
 void begin_group(CLI::App& app, const char* heading);
 /// --threads and --isa.

@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+#include <vector>
 
 #include "quant/error.h"
 
@@ -116,6 +120,38 @@ void refuse_without_effect(const CLI::App& app, const Options& options) {
   }
   refuse_outside_of_strided(app, options);
   if (command == Command::kGenerate) refuse_without_temperature(app);
+}
+
+void refuse_to_replace_inputs(const Options& options) {
+  std::vector<std::string> inputs = {options.run.model,      options.ppl.text,
+                                     options.ppl.kl_base,    options.generate.prompt_file,
+                                     options.check.baseline, options.plan.quality,
+                                     options.score.jobs,     options.diverge.prompts,
+                                     options.needle.text,    options.tokenize.model,
+                                     options.tokenize.text};
+  for (const auto* texts :
+       {&options.compare.texts, &options.attention.texts, &options.check.texts}) {
+    inputs.insert(inputs.end(), texts->begin(), texts->end());
+  }
+  const std::pair<const char*, const std::string&> outputs[] = {
+      {"-o", options.run.output},
+      {"--save-logits", options.ppl.save_logits},
+      {"--positions", options.compare.positions},
+      {"--svg", options.needle.svg},
+      {"--junit", options.check.junit},
+      {"--summary", options.check.summary}};
+  for (const auto& [option, output] : outputs) {
+    for (const std::string& input : inputs) {
+      std::error_code no_such_file;
+      if (!std::filesystem::is_regular_file(output, no_such_file) ||
+          !std::filesystem::equivalent(input, output, no_such_file)) {
+        continue;
+      }
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("{} {} would replace a file that is read; choose another name",
+                              option, output));
+    }
+  }
 }
 
 }  // namespace quant::tool

@@ -20,4 +20,8 @@ inline constexpr const char* kResultOptions = "Results";
 /// and which change no result where they have no effect.
 void refuse_without_effect(const CLI::App& app, const Options& options);
 
+/// Throws Error(kUsage) if a result would replace a file that the same command reads. Only
+/// `check --update` means to, which does not go through -o.
+void refuse_to_replace_inputs(const Options& options);
+
 }  // namespace quant::tool

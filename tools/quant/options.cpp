@@ -199,6 +199,11 @@ Options parse_options(int argc, const char* const* argv) {
   options.ppl.requested = app.count("--ppl") > 0;
   options.command = command_of(app, options, info);
   refuse_without_effect(app, options);
+  refuse_to_replace_inputs(options);
+  const CLI::Option* model = used().get_option_no_throw("--model");
+  if (model != nullptr && model->count() > 1) {
+    throw Error(ErrorKind::kUsage, "more than one model given; leave all but one out");
+  }
   return options;
 }
 

@@ -45,7 +45,7 @@ void add_report(CLI::App& app, RunOptions& run, ReportArguments& report) {
     flags.push_back(flag);
   }
   sub->add_option("--margin", report.margin, "Differences up to M % count as equivalent")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->type_name("M");
   sub->add_option("-o,--output", run.output, "Write the result to a file instead")
       ->type_name("FILE");

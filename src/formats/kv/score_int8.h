@@ -37,23 +37,25 @@ struct KvScoreInt8 {
 
   static void score(const uint8_t* panels, int n, int d, const KvIntQueries& queries, int n_queries,
                     float* scores, size_t scores_stride, const Fetch& fetch) {
-    const auto run = [&]<int R, int C>() {
-      // One for sixteen coordinates of 16·C rows and R queries.
-      const int steps = (n + 16 * C - 1) / (16 * C) * (d / 16) * ((n_queries + R - 1) / R);
-      FetchSteps ahead(fetch, static_cast<size_t>(steps));
-      score_rows<R, C>(panels, n, {0, d, queries, n_queries, scores, scores_stride, ahead});
-    };
-    if (n_queries <= S::kInt8FewRows) {
-      run.template operator()<S::kInt8FewRows, S::kInt8FewColumns>();
+    const bool few = n_queries <= S::kInt8FewRows;
+    // One for sixteen coordinates of 16·C rows and R queries.
+    const int R = few ? S::kInt8FewRows : S::kInt8BlockRows;
+    const int C = few ? S::kInt8FewColumns : S::kInt8BlockColumns;
+    const int steps = (n + 16 * C - 1) / (16 * C) * (d / 16) * ((n_queries + R - 1) / R);
+    FetchSteps ahead(fetch, static_cast<size_t>(steps));
+    const Product all{panels, n, d, queries, n_queries, scores, scores_stride, ahead};
+    if (few) {
+      score_few<S::kInt8FewRows>(all);
     } else {
-      run.template operator()<S::kInt8BlockRows, S::kInt8BlockColumns>();
+      score_many(all);
     }
   }
 
  private:
-  /// Up to 16·C rows times all queries.
+  /// n rows times all queries.
   struct Product {
-    int lanes;  // rows
+    const uint8_t* panels;
+    int n;
     int d;
     const KvIntQueries& queries;
     int n_queries;
@@ -61,24 +63,43 @@ struct KvScoreInt8 {
     size_t scores_stride;
     FetchSteps& ahead;
   };
-  /// All n rows, 16·C with R queries at a time.
-  template <int R, int C>
-  static void score_rows(const uint8_t* panels, int n, const Product& all) {
-    const auto step = [&]<int N>(int i) __attribute__((always_inline)) {
-      Product product = all;
-      product.lanes = n - i < 16 * N ? n - i : 16 * N;
-      product.scores += i;
-      Packed<N> packed;
-#pragma GCC unroll 4
-      for (int c = 0; c < N; ++c) packed.rows[c] = Panel::rows_at(panels, all.d, i + 16 * c);
-      columns<R>(product, packed);
-    };
+
+  /// Calls visit.operator()<N>(i) for rows [i, i + 16·N), as many as C at a time.
+  template <int C, class Visit>
+  QUANT_KV_STEP void for_rows(int n, const Visit& visit) {
     int i = 0;
-    for (; n - i > 16 * (C - 1); i += 16 * C) step.template operator()<C>(i);
+    for (; n - i > 16 * (C - 1); i += 16 * C) visit.template operator()<C>(i);
     if constexpr (C > 2) {
-      for (; n - i > 16; i += 32) step.template operator()<2>(i);
+      for (; n - i > 16; i += 32) visit.template operator()<2>(i);
     }
-    for (; i < n; i += 16) step.template operator()<1>(i);
+    for (; i < n; i += 16) visit.template operator()<1>(i);
+  }
+
+  /// Up to R queries, with rows unpacked at each use: finds the kernel of exactly that many.
+  template <int R>
+  static void score_few(const Product& all) {
+    if constexpr (R > 1) {
+      if (all.n_queries < R) return score_few<R - 1>(all);
+    }
+    for_rows<S::kInt8FewColumns>(
+        all.n, [&]<int N>(int i) __attribute__((always_inline)) {
+          multiply<R, N>(0, i, all, Packed<N>(all, i));
+        });
+  }
+
+  /// Many queries, which share what was unpacked.
+  static void score_many(const Product& all) {
+    constexpr int R = S::kInt8BlockRows;
+    for_rows<S::kInt8BlockColumns>(
+        all.n, [&]<int N>(int i) __attribute__((always_inline)) {
+          const Packed<N> packed(all, i);
+          Tiles<N> tiles;
+          for (int c = 0; c < N; ++c)
+            KvTileSteps<S, Format>::fill(packed.rows[c], all.d, tiles.tile[c]);
+          for_query_blocks(all.n_queries, R, [&](int first, int count) {
+            multiply_some<R, N>(count, first, i, all, tiles);
+          });
+        });
   }
 
   static void prepare_block(const float* x, int n, int8_t* codes, float* scale, int32_t* sum,
@@ -110,6 +131,10 @@ struct KvScoreInt8 {
   struct Packed {
     typename Panel::Rows rows[C];
 
+    inline __attribute__((always_inline)) Packed(const Product& all, int i) {
+#pragma GCC unroll 4
+      for (int c = 0; c < C; ++c) rows[c] = Panel::rows_at(all.panels, all.d, i + 16 * c);
+    }
     QUANT_KV_STEP void codes16(const Packed& from, int c, int j, I (&v)[4]) {
       Panel::codes16(from.rows[c], j, v);
     }
@@ -139,30 +164,19 @@ struct KvScoreInt8 {
     QUANT_KV_STEP F zero(const Tiles& from, int c, int b) { return S::load(from.tile[c].zero[b]); }
   };
 
+  /// m <= R queries from `first` on: finds the kernel of exactly that many.
   template <int R, int C>
-  static void columns(const Product& product, const Packed<C>& packed) {
-    if (product.n_queries <= R) {
-      multiply<R, C>(product.n_queries, 0, product, packed);
-      return;
+  static void multiply_some(int m, int first, int i, const Product& product,
+                            const Tiles<C>& tiles) {
+    if constexpr (R > 1) {
+      if (m < R) return multiply_some<R - 1, C>(m, first, i, product, tiles);
     }
-    // Few queries have returned; for many, this is never compiled with the columns of few.
-    if constexpr (C <= S::kInt8BlockColumns) {
-      Tiles<C> tiles;
-      for (int c = 0; c < C; ++c)
-        KvTileSteps<S, Format>::fill(packed.rows[c], product.d, tiles.tile[c]);
-      for_query_blocks(product.n_queries, R,
-                       [&](int first, int count) { multiply<R, C>(count, first, product, tiles); });
-    } else {
-      __builtin_unreachable();
-    }
+    multiply<R, C>(first, i, product, tiles);
   }
 
-  /// m <= R queries from `first` on: finds the kernel of exactly that many.
+  /// Scores of rows [i, i + 16·C) for queries [first, first + R).
   template <int R, int C, class Source>
-  static void multiply(int m, int first, const Product& product, const Source& source) {
-    if constexpr (R > 1) {
-      if (m < R) return multiply<R - 1, C>(m, first, product, source);
-    }
+  QUANT_KV_STEP void multiply(int first, int i, const Product& product, const Source& source) {
     const int d = product.d;
     const size_t blocks = static_cast<size_t>(d / 16);  // of memory; no more than these are used
     const size_t at = static_cast<size_t>(first) * blocks;
@@ -201,13 +215,14 @@ struct KvScoreInt8 {
     }
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
-      float* out = product.scores + static_cast<size_t>(first + r) * product.scores_stride;
+      float* out = product.scores + static_cast<size_t>(first + r) * product.scores_stride + i;
 #pragma GCC unroll 4
       for (int c = 0; c < C; ++c) {
-        if (16 * c + 16 <= product.lanes) {
+        const int lanes = product.n - i - 16 * c;
+        if (lanes >= 16) {
           S::store(out + 16 * c, sum[r][c]);
         } else {
-          S::store_partial(out + 16 * c, sum[r][c], product.lanes - 16 * c);
+          S::store_partial(out + 16 * c, sum[r][c], lanes);
         }
       }
     }
