@@ -62,6 +62,11 @@ struct KvScoreInt8 {
     float* scores;
     size_t scores_stride;
     FetchSteps& ahead;
+
+    /// What is left from row i on; the panels are still those of all.
+    inline __attribute__((always_inline)) Product from(int i) const {
+      return {panels, n - i, d, queries, n_queries, scores + i, scores_stride, ahead};
+    }
   };
 
   /// Calls visit.operator()<N>(i) for rows [i, i + 16·N), as many as C at a time.
@@ -83,7 +88,7 @@ struct KvScoreInt8 {
     }
     for_rows<S::kInt8FewColumns>(
         all.n, [&]<int N>(int i) __attribute__((always_inline)) {
-          multiply<R, N>(0, i, all, Packed<N>(all, i));
+          multiply<R, N>(0, all.from(i), Packed<N>(all, i));
         });
   }
 
@@ -93,11 +98,12 @@ struct KvScoreInt8 {
     for_rows<S::kInt8BlockColumns>(
         all.n, [&]<int N>(int i) __attribute__((always_inline)) {
           const Packed<N> packed(all, i);
+          const Product product = all.from(i);
           Tiles<N> tiles;
           for (int c = 0; c < N; ++c)
             KvTileSteps<S, Format>::fill(packed.rows[c], all.d, tiles.tile[c]);
           for_query_blocks(all.n_queries, R, [&](int first, int count) {
-            multiply_some<R, N>(count, first, i, all, tiles);
+            multiply_some<R, N>(count, first, product, tiles);
           });
         });
   }
@@ -166,17 +172,16 @@ struct KvScoreInt8 {
 
   /// m <= R queries from `first` on: finds the kernel of exactly that many.
   template <int R, int C>
-  static void multiply_some(int m, int first, int i, const Product& product,
-                            const Tiles<C>& tiles) {
+  static void multiply_some(int m, int first, const Product& product, const Tiles<C>& tiles) {
     if constexpr (R > 1) {
-      if (m < R) return multiply_some<R - 1, C>(m, first, i, product, tiles);
+      if (m < R) return multiply_some<R - 1, C>(m, first, product, tiles);
     }
-    multiply<R, C>(first, i, product, tiles);
+    multiply<R, C>(first, product, tiles);
   }
 
-  /// Scores of rows [i, i + 16·C) for queries [first, first + R).
+  /// Scores of the first 16·C rows for queries [first, first + R).
   template <int R, int C, class Source>
-  QUANT_KV_STEP void multiply(int first, int i, const Product& product, const Source& source) {
+  QUANT_KV_STEP void multiply(int first, const Product& product, const Source& source) {
     const int d = product.d;
     const size_t blocks = static_cast<size_t>(d / 16);  // of memory; no more than these are used
     const size_t at = static_cast<size_t>(first) * blocks;
@@ -215,10 +220,10 @@ struct KvScoreInt8 {
     }
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
-      float* out = product.scores + static_cast<size_t>(first + r) * product.scores_stride + i;
+      float* out = product.scores + static_cast<size_t>(first + r) * product.scores_stride;
 #pragma GCC unroll 4
       for (int c = 0; c < C; ++c) {
-        const int lanes = product.n - i - 16 * c;
+        const int lanes = product.n - 16 * c;
         if (lanes >= 16) {
           S::store(out + 16 * c, sum[r][c]);
         } else {
