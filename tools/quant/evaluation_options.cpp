@@ -16,17 +16,6 @@ CLI::App& add_command(CLI::App& app, const std::string& name, const std::string&
   return *sub;
 }
 
-CLI::Validator percent_above_zero() {
-  const auto problem = [](const std::string& text) -> std::string {
-    double percent = 0.0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
-    const bool number = error == std::errc() && end == text.data() + text.size();
-    if (number && percent > 0.0 && percent <= 100.0) return {};
-    return fmt::format("'{}' is not a percentage above 0 and up to 100", text);
-  };
-  return {problem, "", "percent above zero"};
-}
-
 /// "8GiB", "8G", "8GB", "512MiB", "1.5GiB", "123456": powers of 1024, as memory is sold.
 std::size_t parse_bytes(const std::string& text) {
   double number = 0.0;

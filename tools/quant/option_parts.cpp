@@ -11,35 +11,36 @@ namespace quant::tool {
 
 namespace {
 
-CLI::Validator finite_number(const char* rule, bool (*holds)(double)) {
-  const auto problem = [rule, holds](const std::string& text) -> std::string {
-    double number = 0.0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+/// Accepts what is a number as a whole and keeps the rule; `meaning` says what that is.
+template <class Number, class Rule>
+CLI::Validator number(std::string meaning, Rule keeps) {
+  const auto problem = [meaning, keeps](const std::string& text) -> std::string {
+    Number value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     const bool whole_text = error == std::errc() && end == text.data() + text.size();
-    if (whole_text && std::isfinite(number) && holds(number)) return {};
-    return fmt::format("'{}' is not a number {}", text, rule);
+    if (whole_text && keeps(value)) return {};
+    return fmt::format("'{}' is not {}", text, meaning);
   };
-  return {problem, "", rule};
+  return {problem, "", meaning};
 }
 
 }  // namespace
 
+CLI::Validator at_least(int least) {
+  return number<int>(fmt::format("a whole number from {} on", least),
+                     [least](int value) { return value >= least; });
+}
 CLI::Validator above_zero() {
-  return finite_number("above 0", [](double number) { return number > 0.0; });
+  return number<double>("a number above 0",
+                        [](double value) { return std::isfinite(value) && value > 0.0; });
 }
 CLI::Validator from_zero() {
-  return finite_number("from 0 on", [](double number) { return number >= 0.0; });
+  return number<double>("a number from 0 on",
+                        [](double value) { return std::isfinite(value) && value >= 0.0; });
 }
-
-CLI::Validator at_least(int least) {
-  const auto problem = [least](const std::string& text) -> std::string {
-    int number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    const bool whole = error == std::errc() && end == text.data() + text.size();
-    if (whole && number >= least) return {};
-    return fmt::format("'{}' is not a whole number from {} on", text, least);
-  };
-  return {problem, "", "at least"};
+CLI::Validator percent_above_zero() {
+  return number<double>("a percentage above 0 and up to 100",
+                        [](double value) { return value > 0.0 && value <= 100.0; });
 }
 
 void begin_group(CLI::App& app, const char* heading) { app.option_defaults()->group(heading); }

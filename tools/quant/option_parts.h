@@ -10,6 +10,8 @@ CLI::Validator at_least(int least);
 /// Finite numbers, not only whole ones: above 0, or from 0 on.
 CLI::Validator above_zero();
 CLI::Validator from_zero();
+/// Above 0 and up to 100.
+CLI::Validator percent_above_zero();
 /// The options that are added next stand under this heading of the help text.
 void begin_group(CLI::App& app, const char* heading);
 /// --threads and --isa.

@@ -141,12 +141,10 @@ void refuse_to_replace_inputs(const Options& options) {
       {"--junit", options.check.junit},
       {"--summary", options.check.summary}};
   for (const auto& [option, output] : outputs) {
+    std::error_code no_such_file;
+    if (!std::filesystem::is_regular_file(output, no_such_file)) continue;
     for (const std::string& input : inputs) {
-      std::error_code no_such_file;
-      if (!std::filesystem::is_regular_file(output, no_such_file) ||
-          !std::filesystem::equivalent(input, output, no_such_file)) {
-        continue;
-      }
+      if (!std::filesystem::equivalent(input, output, no_such_file)) continue;
       throw Error(ErrorKind::kUsage,
                   fmt::format("{} {} would replace a file that is read; choose another name",
                               option, output));
