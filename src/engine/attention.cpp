@@ -14,11 +14,14 @@ namespace {
 /// Query rows that share a decode of a tile. Their scores of a chunk take 104 KiB of the L2 cache.
 constexpr int kBlockRows = 96;
 
+/// What a few queries' scores, weights and sums take beside rows.
+constexpr std::size_t kFewQueryBytes = std::size_t{12} << 10;
+
 /// Where the next chunk's rows wait. If they and those at work, keys and values, leave too little
 /// of the L1 cache (0: not known), they push each other and the scores out: docs/performance.md.
 FetchTo fetch_to(std::size_t l1_bytes, const KvStore& keys, const KvStore& values) {
   const std::size_t rows = to_size(2 * Attention::kChunk) * (keys.row_bytes() + values.row_bytes());
-  return rows <= l1_bytes / 4 * 3 ? FetchTo::kL1 : FetchTo::kL2;
+  return rows + kFewQueryBytes <= l1_bytes ? FetchTo::kL1 : FetchTo::kL2;
 }
 
 /// 2^n for an integer n up to 0; 0 where that would be subnormal.

@@ -4,6 +4,8 @@
 // kernel for their state; see has_amx() in base/cpu.cpp.
 #pragma once
 
+#include <type_traits>
+
 #include "simd/avx512.h"
 
 namespace quant {
@@ -14,7 +16,7 @@ struct Amx : Avx512 {
 
   /// One at a time on a thread: the end of one is the end of all shapes. Compilers use no tile
   /// registers of their own, so the statements below clobber none.
-  template <int Columns>
+  template <int Columns, class X = int8_t>
   class Tiles {
    public:
     explicit Tiles(int rest) {
@@ -46,8 +48,13 @@ struct Amx : Avx512 {
     /// Adds the products of what the slot's tiles hold once more.
     template <int Slot>
     inline __attribute__((always_inline)) void multiply() const {
-      __asm__ volatile("tdpbssd %%tmm%c0, %%tmm%c1, %%tmm%c2" ::"i"(kWeights + Slot),
-                       "i"(kInputs + Slot), "i"(kProduct + Slot));
+      if constexpr (std::is_signed_v<X>) {
+        __asm__ volatile("tdpbssd %%tmm%c0, %%tmm%c1, %%tmm%c2" ::"i"(kWeights + Slot),
+                         "i"(kInputs + Slot), "i"(kProduct + Slot));
+      } else {
+        __asm__ volatile("tdpbusd %%tmm%c0, %%tmm%c1, %%tmm%c2" ::"i"(kWeights + Slot),
+                         "i"(kInputs + Slot), "i"(kProduct + Slot));
+      }
     }
     template <int Slot>
     inline __attribute__((always_inline)) void store(int32_t (*out)[16]) const {

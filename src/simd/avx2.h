@@ -213,6 +213,16 @@ struct Avx2 {
     }
   }
 
+  QUANT_SIMD void store_u8x64(uint8_t* p, const I32x16 (&v)[4]) {
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    for (int i = 0; i < 4; i += 2) {
+      const __m256i first = _mm256_packs_epi32(v[i].low, v[i].high);
+      const __m256i second = _mm256_packs_epi32(v[i + 1].low, v[i + 1].high);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 16 * i),
+                          _mm256_permutevar8x32_epi32(_mm256_packus_epi16(first, second), order));
+    }
+  }
+
   // Four bytes in each lane.
   template <int Bytes>
   QUANT_SIMD I32x16 load_bytes(const uint8_t* p) {
@@ -317,6 +327,9 @@ struct Avx2 {
     const __m256i inputs = _mm256_set1_epi32(four);
     return {_mm256_add_epi32(acc.low, add_pairs(_mm256_maddubs_epi16(inputs, w.low))),
             _mm256_add_epi32(acc.high, add_pairs(_mm256_maddubs_epi16(inputs, w.high)))};
+  }
+  QUANT_SIMD I32x16 dot4_few(I32x16 acc, I32x16 w, const uint8_t* x) {
+    return dot4_mixed(acc, w, x);
   }
 
   // The same with 16 bits.

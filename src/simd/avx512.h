@@ -177,6 +177,13 @@ struct Avx512 {
     store_bytes(low, _mm512_and_si512(first, mask), _mm512_and_si512(second, mask));
   }
 
+  QUANT_SIMD void store_u8x64(uint8_t* p, const I32x16 (&v)[4]) {
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i first = _mm512_packs_epi32(v[0], v[1]);
+    const __m512i second = _mm512_packs_epi32(v[2], v[3]);
+    _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, _mm512_packus_epi16(first, second)));
+  }
+
   // Four bytes in each lane.
   template <int Bytes>
   QUANT_SIMD I32x16 load_bytes(const uint8_t* p) {
@@ -263,6 +270,9 @@ struct Avx512 {
     int32_t four;
     memcpy(&four, x, sizeof four);
     return _mm512_dpbusd_epi32(acc, _mm512_set1_epi32(four), w);
+  }
+  QUANT_SIMD I32x16 dot4_few(I32x16 acc, I32x16 w, const uint8_t* x) {
+    return dot4_mixed(acc, w, x);
   }
 
   // The same with 16 bits.

@@ -57,6 +57,9 @@ struct AvxVnni : Avx2 {
     return {_mm256_dpbusd_avx_epi32(acc.low, inputs, w.low),
             _mm256_dpbusd_avx_epi32(acc.high, inputs, w.high)};
   }
+  QUANT_SIMD I32x16 dot4_few(I32x16 acc, I32x16 w, const uint8_t* x) {
+    return dot4_mixed(acc, w, x);
+  }
   QUANT_SIMD I32x16 dot2(I32x16 acc, I32x16 w, const int16_t* x) {
     int32_t two;
     memcpy(&two, x, sizeof two);

@@ -259,6 +259,10 @@ struct Neon {
     }
   }
 
+  QUANT_SIMD void store_u8x64(uint8_t* p, const I32x16 (&v)[4]) {
+    for (int i = 0; i < 4; ++i) store_i8(reinterpret_cast<int8_t*>(p + 16 * i), v[i]);
+  }
+
   // Four bytes in each lane.
   template <int Bytes>
   QUANT_SIMD I32x16 load_bytes(const uint8_t* p) {
@@ -388,6 +392,19 @@ struct Neon {
   }
   QUANT_SIMD I32x16 dot4_mixed(I32x16 acc, I32x16 w, const uint8_t* x) {
     return dot4<0>(acc, dot_weights<0>(w), reinterpret_cast<const int8_t*>(x));
+  }
+  QUANT_SIMD I32x16 dot4_few(I32x16 acc, I32x16 w, const uint8_t* x) {
+    uint32_t four;
+    memcpy(&four, x, sizeof four);
+    const uint8x16_t inputs = vreinterpretq_u8_u32(vdupq_n_u32(four));
+    for (int i = 0; i < 4; ++i) {
+      const uint8x16_t bytes = vreinterpretq_u8_s32(w.part[i]);
+      const uint16x8_t low = vmull_u8(vget_low_u8(bytes), vget_low_u8(inputs));
+      const uint16x8_t high = vmull_high_u8(bytes, inputs);
+      const uint32x4_t sum = vreinterpretq_u32_s32(acc.part[i]);
+      acc.part[i] = vreinterpretq_s32_u32(vpadalq_u16(sum, vpaddq_u16(low, high)));
+    }
+    return acc;
   }
 
   // The same with 16 bits.

@@ -46,11 +46,10 @@ struct Scalar {
   /// The same where rows of x are so few that more columns keep the multipliers busy.
   static constexpr int kInt8FewRows = kInt8BlockRows;
   static constexpr int kInt8FewColumns = kInt8BlockColumns;
-  /// Rows of weights, each of two bytes, and columns (of sixteen) that a sum of rows works on at
-  /// once.
+  /// Rows of weights and columns (of sixteen) that a sum of rows works on at once.
   static constexpr int kInt8SumRows = 1;
   static constexpr int kInt8SumColumns = 1;
-  /// Whether such sums are of 16-bit words (dot2) or of bytes (dot4_mixed).
+  /// Whether such sums with weights of two bytes are of words (dot2) or of bytes (dot4_mixed).
   static constexpr bool kInt8SumWords = true;
   /// The same with words: queries of a score; queries and columns (of sixteen) of a sum of rows.
   static constexpr int kWordRows = 1;
@@ -218,8 +217,8 @@ struct Scalar {
     }
     return r;
   }
-  /// v·2^n for t = 1.5·2^23 + n, whose lowest bits are n in [-126, 127]; n = -127 stands for a factor
-  /// of 0. A v that is NaN stays NaN.
+  /// v·2^n for t = 1.5·2^23 + n, whose lowest bits are n in [-126, 127]; n = -127 stands for a
+  /// factor of 0. A v that is NaN stays NaN.
   static F32x16 scale_by_power_of_two(F32x16 v, F32x16 t) {
     for (int i = 0; i < 16; ++i) {
       uint32_t bits;
@@ -267,6 +266,10 @@ struct Scalar {
     for (int i = 0; i < 16; ++i) p[i] = static_cast<int8_t>(v.lane[i]);
   }
 
+  /// Sixty-four numbers of 8 bits.
+  static void store_u8x64(uint8_t* p, const I32x16 (&v)[4]) {
+    for (int i = 0; i < 64; ++i) p[i] = static_cast<uint8_t>(v[i / 16].lane[i % 16]);
+  }
   /// Sixty-four numbers of 14 bits as seven high and seven low ones.
   static void store_u14x64(uint8_t* high, uint8_t* low, const I32x16 (&v)[4]) {
     for (int i = 0; i < 64; ++i) {
@@ -427,6 +430,8 @@ struct Scalar {
     }
     return acc;
   }
+  /// The same with bytes w in [0, 3] and x in [0, 255].
+  static I32x16 dot4_few(I32x16 acc, I32x16 w, const uint8_t* x) { return dot4_mixed(acc, w, x); }
 
   // The same with 16 bits: two signed words in each lane.
   /// The lower words of each lane, b's above a's.

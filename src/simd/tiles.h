@@ -4,8 +4,9 @@
 
 namespace quant {
 
-/// Tiles<Columns>(rest) lives while the unit is in use; Columns is 16, 32 or 64. Slot 0 is for
-/// S::kInt8Rows rows of x, slot 1 for `rest` of them. Each slot has
+/// Tiles<Columns, X>(rest) lives while the unit is in use; Columns is 16, 32 or 64, X int8_t or
+/// uint8_t, what x is of. Slot 0 is for S::kInt8Rows rows of x, slot 1 for `rest` of them. Each
+/// slot has
 ///   clear(): begins sums of 0;
 ///   add(x, x_stride, w, w_stride): adds Σ_k x[i][k]·w[r][k] over Columns columns. Rows of x are
 ///     x_stride bytes apart; w is [Columns / 4][16 rows][4], of which the first are w_stride apart;

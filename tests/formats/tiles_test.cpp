@@ -21,7 +21,7 @@ struct PlainTiles : Scalar {
   static constexpr int kInt8SumColumns = 2;
   static constexpr bool kInt8SumWords = false;
 
-  template <int Columns>
+  template <int Columns, class X = std::int8_t>
   class Tiles {
    public:
     explicit Tiles(int rest) : inputs_{kInt8Rows, rest} {}
@@ -31,7 +31,7 @@ struct PlainTiles : Scalar {
     }
     template <int Slot>
     void add(const void* x, std::size_t x_stride, const void* w, std::size_t w_stride) {
-      const auto* rows = static_cast<const std::int8_t*>(x);
+      const auto* rows = static_cast<const X*>(x);
       const auto* codes = static_cast<const std::int8_t*>(w);
       for (int i = 0; i < inputs_[Slot]; ++i) {
         for (std::size_t r = 0; r < 16; ++r) {
@@ -96,7 +96,7 @@ template <class Format>
 void expect_scalars_sums(KvType type) {
   const KvKernels& scalar = kv_kernels(kernels_for(Isa::kScalar), type);
   for (const int d : {16, 64, 80}) {
-    for (const int n : {1, 64, 70}) {
+    for (const int n : {1, 64, 70, 200}) {
       const PackedRows rows({Isa::kScalar, type}, n, d);
       for (const int queries : {2, 4, 7}) {
         std::vector<float> weights = random_inputs(static_cast<std::size_t>(queries * n), 79);

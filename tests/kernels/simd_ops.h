@@ -164,6 +164,12 @@ struct SimdOps {
         S::template shift_i32<-20>(i(in, 0)), S::template shift_i32<-25>(i(in, 1))};
     S::store_u14x64(out.bytes + 1, out.bytes + 67, v);
   }
+  static void store_u8x64(In in, Out out) {
+    const typename S::I32x16 v[4] = {
+        S::template shift_i32<-24>(i(in, 0)), S::template shift_i32<-24>(i(in, 1)),
+        S::template shift_i32<-25>(i(in, 0)), S::template shift_i32<-29>(i(in, 1))};
+    S::store_u8x64(out.bytes + 1, v);
+  }
   static void load_bytes(In in, Out out) {
     put_i32(out, S::template load_bytes<1>(in.bytes + 1), 0);
     put_i32(out, S::template load_bytes<7>(in.bytes + 1), 1);
@@ -263,6 +269,17 @@ struct SimdOps {
     }
     put_i32(out, acc);
   }
+  /// Weights in [0, 3] times any bytes.
+  static void dot4_few(In in, Out out) {
+    uint8_t x[12];
+    for (int n = 0; n < 12; ++n) x[n] = static_cast<uint8_t>(in.x[n] << 1 | (n & 1));
+    I acc = S::set1_i32(0);
+    for (int n = 0; n < 3; ++n) {
+      const I w = S::template byte_bits<3, 2, 0>(S::template load_bytes<64>(in.bytes + 64 * n));
+      acc = S::dot4_few(acc, w, x + 4 * n);
+    }
+    put_i32(out, acc);
+  }
   static void even_and_odd_bytes(In in, Out out) {
     put_i32(out, S::even_bytes(i(in, 0)), 0);
     put_i32(out, S::odd_bytes(i(in, 0)), 1);
@@ -331,6 +348,7 @@ struct SimdOps {
       {"unpack", SimdDomain::kAny, unpack},
       {"load_i8", SimdDomain::kAny, load_i8},
       {"store_i8", SimdDomain::kAny, store_i8},
+      {"store_u8x64", SimdDomain::kAny, store_u8x64},
       {"store_u14x64", SimdDomain::kAny, store_u14x64},
       {"load_bytes", SimdDomain::kAny, load_bytes},
       {"load_u16", SimdDomain::kAny, load_u16},
@@ -345,6 +363,7 @@ struct SimdOps {
       {"dot4", SimdDomain::kDotProducts, dot4},
       {"lookup_weights", SimdDomain::kDotProducts, lookup_weights},
       {"dot4_mixed", SimdDomain::kDotProducts, dot4_mixed},
+      {"dot4_few", SimdDomain::kDotProducts, dot4_few},
       {"dot4_bits", SimdDomain::kDotProducts, dot4_bits},
       {"even_and_odd_bytes", SimdDomain::kAny, even_and_odd_bytes},
       {"store_i16_pairs", SimdDomain::kAny, store_i16_pairs},

@@ -15,13 +15,15 @@ struct KvAccumulateInt8 {
   using F = typename S::F32x16;
   using I = typename S::I32x16;
   using Panel = KvValuePanel<S, Format>;
-  using RowSums = KvRowSums<S>;
+  using RowSums = KvRowSums<S, Format>;
   using Values = typename RowSums::Values;
-  static constexpr int kRows = kKvChunkRows;
+  static constexpr int kRows = RowSums::kRows;
   /// Queries whose weights are rounded together: 24 KiB of codes.
   static constexpr int kQueries = 48;
-  /// The largest weight, in steps.
-  static constexpr float kTop = 128.0f * 127.0f + 127.0f;
+  static constexpr auto kTop = static_cast<float>(RowSums::kTop);
+  /// Few codes are counted from the middle: the smaller a number, the less it makes of the error of
+  /// a rounded weight. What the middle stands for is summed without rounding.
+  static constexpr float kMiddle = kKvFewCodes<Format> ? 0.5f * Format::kInt8Most : 0.0f;
 
   static void run(const uint8_t* panels, int first, int n, int d, const float* weights,
                   size_t weights_stride, int n_queries, float* acc, const Fetch& fetch) {
@@ -60,12 +62,12 @@ struct KvAccumulateInt8 {
   struct Codes {
     typename RowSums::Weights weights[kQueries];
     float step[kQueries];
-    float zero[kQueries];  // Σ weight · what a code of 0 stands for
+    float rest[kQueries];  // what sums of codes lack
   };
   /// Of the rows of a piece, in whole vectors; 0 beyond the last row.
   struct Headers {
     alignas(64) float scale[kRows];
-    alignas(64) float zero[kRows];
+    alignas(64) float middle[kRows];  // what a code of kMiddle stands for
   };
 
   static void add_block(const Sums& sums, int b) {
@@ -86,11 +88,13 @@ struct KvAccumulateInt8 {
       const F scale = Panel::scale(rows, b);
       S::store(headers.scale + i, scale);
       if constexpr (Panel::kHasMinimum) {
-        S::store(headers.zero + i, Format::zero(scale, Panel::minimum(rows, b)));
+        F middle = Format::zero(scale, Panel::minimum(rows, b));
+        if constexpr (kMiddle > 0) middle = S::fma(S::set1(kMiddle), scale, middle);
+        S::store(headers.middle + i, middle);
       }
     }
     const int vectors_end = (sums.n + 15) / 16 * 16;
-    for (int i = sums.n; i < vectors_end; ++i) headers.scale[i] = headers.zero[i] = 0.0f;
+    for (int i = sums.n; i < vectors_end; ++i) headers.scale[i] = headers.middle[i] = 0.0f;
     constexpr int R = S::kInt8SumRows;
     int h = 0;
     for (; h + R <= sums.n_queries; h += R) round_queries<R>(sums, headers, h, codes);
@@ -103,11 +107,11 @@ struct KvAccumulateInt8 {
     const float* weights[R];
     alignas(64) float scaled[R][kRows];
     F top[R];
-    F zero[R];
+    F middle[R];
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
       weights[r] = sums.weights + static_cast<size_t>(h + r) * sums.weights_stride;
-      top[r] = zero[r] = S::zero();
+      top[r] = middle[r] = S::zero();
     }
     alignas(64) float last[R][16] = {};
     for (int i = 0; i < sums.n; i += 16) {
@@ -123,7 +127,7 @@ struct KvAccumulateInt8 {
         const F weight = S::load(w);
         const F product = S::mul(weight, scale);
         if constexpr (Panel::kHasMinimum) {
-          zero[r] = S::fma(weight, S::load(headers.zero + i), zero[r]);
+          middle[r] = S::fma(weight, S::load(headers.middle + i), middle[r]);
         }
         top[r] = S::max(product, top[r]);
         S::store(scaled[r] + i, product);
@@ -133,12 +137,15 @@ struct KvAccumulateInt8 {
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
       const float largest = S::reduce_max(top[r]);
-      codes.zero[h + r] = S::reduce_add(zero[r]);
+      codes.rest[h + r] = S::reduce_add(middle[r]);
       // Smaller products than this are nothing beside any value, and their inverse may not exist.
       const bool none = largest < 1e-30f;
       codes.step[h + r] = none ? 0.0f : largest * (Format::kInt8Unit / kTop);
       inverse[r] = S::set1(none ? 0.0f : kTop / largest);
     }
+    I total[R];
+#pragma GCC unroll 4
+    for (I& sum : total) sum = S::set1_i32(0);
     for (int i = (sums.n + 15) / 16 * 16; i % 64 != 0; i += 16) {
       for (int r = 0; r < R; ++r) S::store(scaled[r] + i, S::zero());
     }
@@ -150,8 +157,16 @@ struct KvAccumulateInt8 {
 #pragma GCC unroll 4
         for (int k = 0; k < 4; ++k) {
           code[k] = S::to_int(S::mul(S::load(scaled[r] + i + 16 * k), inverse[r]));
+          if constexpr (kMiddle > 0) total[r] = S::add_i32(total[r], code[k]);
         }
         RowSums::store(codes.weights[h + r], i, code);
+      }
+    }
+    if constexpr (kMiddle > 0) {
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) {
+        codes.rest[h + r] -=
+            kMiddle * codes.step[h + r] * static_cast<float>(S::reduce_add_i32(total[r]));
       }
     }
   }
@@ -223,34 +238,38 @@ struct KvAccumulateInt8 {
   /// are 0 up to a multiple of 64 rows, where the rows' own codes may be anything.
   template <int C>
   static void add_tiles(const Sums& sums, const Codes& codes, const Unpacked<C>& source, int j) {
-    typename S::template Tiles<64> tiles(sums.n_queries % S::kInt8Rows);
-    alignas(64) int32_t high[C][S::kInt8Rows][16];
-    alignas(64) int32_t low[C][S::kInt8Rows][16];
+    typename S::template Tiles<64, uint8_t> tiles(sums.n_queries % S::kInt8Rows);
+    constexpr int B = RowSums::kBytes;
+    alignas(64) int32_t total[B][C][S::kInt8Rows][16];
     for (int first = 0; first < sums.n_queries; first += S::kInt8Rows) {
-      const auto sum = [&]<int Slot>(const uint8_t* weights, int c, int32_t(*out)[16])
-          __attribute__((always_inline)) {
+      const auto sum = [&]<int Slot>(int byte, int c) __attribute__((always_inline)) {
         tiles.template clear<Slot>();
         for (int i = 0; i < sums.n; i += 64) {
           sums.ahead.step();
-          tiles.template add<Slot>(weights + i, sizeof codes.weights[0], &source.rows[i / 4][c],
-                                   sizeof source.rows[0]);
+          tiles.template add<Slot>(codes.weights[first].byte[byte] + i, sizeof codes.weights[0],
+                                   &source.rows[i / 4][c], sizeof source.rows[0]);
         }
-        tiles.template store<Slot>(out);
+        tiles.template store<Slot>(total[byte][c]);
       };
       const int left = sums.n_queries - first;
       for (int c = 0; c < C; ++c) {
-        if (left >= S::kInt8Rows) {
-          sum.template operator()<0>(codes.weights[first].high, c, high[c]);
-          sum.template operator()<0>(codes.weights[first].low, c, low[c]);
-        } else {
-          sum.template operator()<1>(codes.weights[first].high, c, high[c]);
-          sum.template operator()<1>(codes.weights[first].low, c, low[c]);
+        for (int byte = 0; byte < B; ++byte) {
+          if (left >= S::kInt8Rows) {
+            sum.template operator()<0>(byte, c);
+          } else {
+            sum.template operator()<1>(byte, c);
+          }
         }
       }
       for (int r = 0; r < left && r < S::kInt8Rows; ++r) {
         typename RowSums::Sums rows[C];
 #pragma GCC unroll 4
-        for (int c = 0; c < C; ++c) rows[c] = {S::load_i32(high[c][r]), S::load_i32(low[c][r])};
+        for (int c = 0; c < C; ++c) {
+#pragma GCC unroll 2
+          for (int byte = 0; byte < B; ++byte) {
+            rows[c].byte[byte] = S::load_i32(total[byte][c][r]);
+          }
+        }
         add_sums<C>(sums, codes, first + r, j, rows);
       }
     }
@@ -296,12 +315,12 @@ struct KvAccumulateInt8 {
       const Sums& sums, const Codes& codes, int query, int j,
       const typename RowSums::Sums (&rows)[C]) {
     const F step = S::set1(codes.step[query]);
-    const F zero = S::set1(codes.zero[query]);
+    const F rest = S::set1(codes.rest[query]);
     float* out = sums.acc + query * sums.d + j;
 #pragma GCC unroll 4
     for (int c = 0; c < C; ++c) {
       const F value = S::fma(RowSums::total(rows[c]), step, S::load(out + 16 * c));
-      S::store(out + 16 * c, Panel::kHasMinimum ? S::add(value, zero) : value);
+      S::store(out + 16 * c, Panel::kHasMinimum ? S::add(value, rest) : value);
     }
   }
 };

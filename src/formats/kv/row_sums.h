@@ -1,6 +1,8 @@
-// Sums of four rows of int8 values at a time, times weights of 14 bits: exact, whichever way an
-// instruction set multiplies.
+// Sums of four rows of int8 values at a time, times weights rounded to integers: exact, whichever
+// way an instruction set multiplies.
 #pragma once
+
+#include <type_traits>
 
 #include "formats/kv/row.h"
 
@@ -8,48 +10,74 @@
 
 namespace quant {
 
+/// Whether a format's codes are so few that their own error hides that of weights of one byte
+/// (decision 12).
+template <class Format>
+static constexpr bool kKvFewCodes = Format::kInt8Most > 0 && Format::kInt8Most < 4;
+
 // A sum has the rows of a chunk.
 static_assert(kKvChunkRows * ((1LL << 14) - 1) * 127 < 1LL << 31);
 
-/// Two bytes of seven bits a weight, each with a sum of its own.
+/// Weights of one byte for few codes, otherwise of two with seven bits each. A byte has a sum of
+/// its own.
+///   kTop: the largest weight; kRows: as many rows have the same step;
 ///   Weights: codes of a query's weights, stored for 64 rows [i, i + 64) at a time;
 ///   Values: four rows in sixteen columns, row r in byte r of a lane;
 ///   add(sums, values, weights, i): rows [i, i + 4); total(sums): rounded once.
-template <class S, bool Words = S::kInt8SumWords>
-struct KvRowSums {
+template <class S, int Bytes>
+struct KvByteSums {
   using F = typename S::F32x16;
   using I = typename S::I32x16;
+  static constexpr int kBytes = Bytes;
+  static constexpr int kTop = Bytes == 1 ? 255 : 127 * 128 + 127;
+  static constexpr int kRows = Bytes == 1 ? kKvChunkRows / 2 : kKvChunkRows;
   struct Weights {
-    alignas(64) uint8_t high[kKvChunkRows];
-    alignas(64) uint8_t low[kKvChunkRows];
+    alignas(64) uint8_t byte[Bytes][kRows];
   };
   using Values = I;
   struct Sums {
-    I high, low;
+    I byte[Bytes];  // the highest first
   };
 
   QUANT_KV_STEP void store(Weights& weights, int i, const I (&code)[4]) {
-    S::store_u14x64(weights.high + i, weights.low + i, code);
+    if constexpr (Bytes == 1) {
+      S::store_u8x64(weights.byte[0] + i, code);
+    } else {
+      S::store_u14x64(weights.byte[0] + i, weights.byte[1] + i, code);
+    }
   }
   QUANT_KV_STEP Values values(I bytes) { return bytes; }
-  QUANT_KV_STEP Sums zero() { return {S::set1_i32(0), S::set1_i32(0)}; }
+  QUANT_KV_STEP Sums zero() {
+    Sums sums;
+    for (I& sum : sums.byte) sum = S::set1_i32(0);
+    return sums;
+  }
   QUANT_KV_STEP Sums add(Sums sums, Values values, const Weights& weights, int i) {
-    return {S::dot4_mixed(sums.high, values, weights.high + i),
-            S::dot4_mixed(sums.low, values, weights.low + i)};
+    if constexpr (Bytes == 1) {
+      return {S::dot4_few(sums.byte[0], values, weights.byte[0] + i)};
+    } else {
+      return {S::dot4_mixed(sums.byte[0], values, weights.byte[0] + i),
+              S::dot4_mixed(sums.byte[1], values, weights.byte[1] + i)};
+    }
   }
   QUANT_KV_STEP F total(Sums sums) {
-    return S::fma(S::to_float(sums.high), S::set1(128.0f), S::to_float(sums.low));
+    if constexpr (Bytes == 1)
+      return S::to_float(sums.byte[0]);
+    else
+      return S::fma(S::to_float(sums.byte[0]), S::set1(128.0f), S::to_float(sums.byte[1]));
   }
 };
 
-/// The same in words of 16 bits, for instruction sets that do not add products of bytes up in 32.
+/// Two bytes in words of 16 bits, for instruction sets that do not add products of bytes up in 32.
 template <class S>
-struct KvRowSums<S, true> {
+struct KvWordSums {
   using F = typename S::F32x16;
   using I = typename S::I32x16;
+  static constexpr int kTop = KvByteSums<S, 2>::kTop;
+  static constexpr int kRows = KvByteSums<S, 2>::kRows;
   /// Rows 0, 2, 1, 3 of each four.
   struct Weights {
-    alignas(64) int16_t word[kKvChunkRows];
+    alignas(64) int16_t word[kRows];
   };
   struct Values {
     I even, odd;
@@ -68,6 +96,12 @@ struct KvRowSums<S, true> {
   }
   QUANT_KV_STEP F total(Sums sums) { return S::to_float(sums); }
 };
+
+/// What sums of a Format's values take.
+template <class S, class Format>
+using KvRowSums =
+    std::conditional_t<kKvFewCodes<Format>, KvByteSums<S, 1>,
+                       std::conditional_t<S::kInt8SumWords, KvWordSums<S>, KvByteSums<S, 2>>>;
 
 }  // namespace quant
 

@@ -40,7 +40,7 @@ struct KvScoreInt8 {
     const bool few = n_queries <= S::kInt8FewRows;
     // One for sixteen coordinates of 16·C rows and R queries.
     const int R = few ? S::kInt8FewRows : S::kInt8BlockRows;
-    const int C = few ? S::kInt8FewColumns : S::kInt8BlockColumns;
+    const int C = few ? few_columns(n_queries) : S::kInt8BlockColumns;
     const int steps = (n + 16 * C - 1) / (16 * C) * (d / 16) * ((n_queries + R - 1) / R);
     FetchSteps ahead(fetch, static_cast<size_t>(steps));
     const Product all{panels, n, d, queries, n_queries, scores, scores_stride, ahead};
@@ -69,6 +69,13 @@ struct KvScoreInt8 {
     }
   };
 
+  /// Columns (of sixteen rows) at once for few queries. Between blocks there are sums of floats
+  /// beside those of integers, and more of both than registers where all columns meet all queries.
+  static constexpr int few_columns(int n_queries) {
+    constexpr int most = S::kInt8FewColumns;
+    return Format::kBlock > 0 && most > 2 && n_queries > 2 ? 2 : most;
+  }
+
   /// Calls visit.operator()<N>(i) for rows [i, i + 16·N), as many as C at a time.
   template <int C, class Visit>
   QUANT_KV_STEP void for_rows(int n, const Visit& visit) {
@@ -86,7 +93,7 @@ struct KvScoreInt8 {
     if constexpr (R > 1) {
       if (all.n_queries < R) return score_few<R - 1>(all);
     }
-    for_rows<S::kInt8FewColumns>(
+    for_rows<few_columns(R)>(
         all.n, [&]<int N>(int i) __attribute__((always_inline)) {
           multiply<R, N>(0, all.from(i), Packed<N>(all, i));
         });
