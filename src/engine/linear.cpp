@@ -1,6 +1,7 @@
 #include "engine/linear.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/parallel.h"
 #include "base/to_size.h"
@@ -8,10 +9,14 @@
 namespace quant {
 
 Linear::Linear(const Kernels& kernels, MathMode math, int threads, int max_batch,
-               std::int64_t max_cols)
-    : kernels_(kernels), math_(math), threads_(threads) {
-  if (math == MathMode::kExact) return;
+               std::int64_t max_cols, bool has_floats)
+    : kernels_(kernels),
+      threads_(threads),
+      as_floats_(math == MathMode::kExact || has_floats),
+      as_int8_(math == MathMode::kFast) {
   const std::size_t values = to_size(max_batch) * to_size(max_cols);
+  if (as_floats_ && max_batch > 1) interleaved_ = AlignedBuffer<float>(values);
+  if (!as_int8_) return;
   const std::size_t blocks = values / kInt8Block;
   q_ = AlignedBuffer<std::int8_t>(values);
   scale_ = AlignedBuffer<float>(blocks);
@@ -19,22 +24,40 @@ Linear::Linear(const Kernels& kernels, MathMode math, int threads, int max_batch
   scaled_sum_ = AlignedBuffer<float>(blocks * kInt8Sums);
 }
 
+/// Calls visit(first input, number of inputs) for every group of the input.
+template <class Visit>
+void Linear::for_groups(int group, const Visit& visit) noexcept {
+  parallel_for(threads_, (m_ + group - 1) / group, [&](std::int64_t index, int) {
+    const std::int64_t first = index * group;
+    visit(first, static_cast<int>(std::min<std::int64_t>(group, m_ - first)));
+  });
+}
+
 void Linear::set_input(const float* x, int m, std::int64_t cols) noexcept {
   x_ = x;
   m_ = m;
   cols_ = cols;
+  // One input is a group as it is.
+  if (as_floats_ && m > 1) {
+    for_groups(kernels_.float_group, [&](std::int64_t first, int g) {
+      kernels_.interleave(x + first * cols, g, cols, interleaved_.data() + first * cols);
+    });
+    x_ = interleaved_.data();
+  }
   // Rows that are no multiple of a block occur only with float weights, which need no int8 inputs.
-  if (math_ == MathMode::kExact || cols % kInt8Block != 0) return;
-  const int group = kernels_.int8_group;
-  parallel_for(threads_, (m + group - 1) / group, [&](std::int64_t index, int) {
-    const std::int64_t first = index * group;
-    const int g = static_cast<int>(std::min<std::int64_t>(group, m - first));
+  if (!as_int8_ || cols % kInt8Block != 0) return;
+  for_groups(kernels_.int8_group, [&](std::int64_t first, int g) {
     const std::int64_t block = first * (cols / kInt8Block);
     kernels_.quantize_int8(
         x + first * cols, g, static_cast<int>(cols),
         {q_.data() + first * cols, scale_.data() + block, sum_.data() + block * kInt8Sums,
          scaled_sum_.data() + block * kInt8Sums});
   });
+}
+
+int Linear::input_group() const noexcept {
+  if (!as_int8_) return kernels_.float_group;
+  return as_floats_ ? std::lcm(kernels_.float_group, kernels_.int8_group) : kernels_.int8_group;
 }
 
 void Linear::multiply(std::span<const Product> products) noexcept {
@@ -52,11 +75,12 @@ void Linear::multiply_panel(const Matrix& w, std::int64_t panel, int first, int 
                             std::size_t out_stride) const noexcept {
   const WeightKernels& kernels = weight_kernels(kernels_, w.type);
   const std::byte* data = w.panels + to_size(panel) * w.panel_bytes;
-  if (math_ == MathMode::kFast && kernels.product_int8 != nullptr) {
+  if (as_int8_ && kernels.product_int8 != nullptr) {
     const Int8Inputs all{q_.data(), scale_.data(), sum_.data(), scaled_sum_.data(), m_};
     kernels.product_int8(data, cols_, all.slice(first, count, cols_), out, out_stride);
   } else {
-    kernels.product(data, cols_, {x_ + first * cols_, to_size(cols_), count}, out, out_stride);
+    const FloatInputs all{x_, m_};
+    kernels.product(data, cols_, all.slice(first, count, cols_), out, out_stride);
   }
 }
 

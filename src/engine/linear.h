@@ -10,7 +10,7 @@
 
 namespace quant {
 
-/// Holds the int8 form of the inputs that the running step multiplies with several matrices.
+/// Holds the inputs that the running step multiplies with several matrices, as kernels want them.
 class Linear {
  public:
   /// A matrix and where its product goes: out is [m][w.rows], w.rows a multiple of 16.
@@ -19,8 +19,10 @@ class Linear {
     float* out;
   };
 
-  /// max_cols: the longest row of any matrix.
-  Linear(const Kernels& kernels, MathMode math, int threads, int max_batch, std::int64_t max_cols);
+  /// max_cols: the longest row of any matrix. has_floats: whether a matrix is stored as floats,
+  /// which fast math multiplies by floats too.
+  Linear(const Kernels& kernels, MathMode math, int threads, int max_batch, std::int64_t max_cols,
+         bool has_floats);
 
   /// Makes x [m][cols] the input of the products that follow; x must stay alive and unchanged.
   void set_input(const float* x, int m, std::int64_t cols) noexcept;
@@ -31,15 +33,20 @@ class Linear {
   /// out: [count][out_stride], with room for 16 floats a row.
   void multiply_panel(const Matrix& w, std::int64_t panel, int first, int count, float* out,
                       std::size_t out_stride) const noexcept;
-  int input_group() const noexcept { return kernels_.int8_group; }
+  int input_group() const noexcept;
 
  private:
+  template <class Visit>
+  void for_groups(int group, const Visit& visit) noexcept;
+
   const Kernels& kernels_;
-  MathMode math_;
   int threads_;
-  const float* x_ = nullptr;  // [m][cols]
+  bool as_floats_;  // whether products need FloatInputs, and Int8Inputs
+  bool as_int8_;
+  const float* x_ = nullptr;  // of FloatInputs
   int m_ = 0;
   std::int64_t cols_ = 0;
+  AlignedBuffer<float> interleaved_;
   // The arrays of Int8Inputs.
   AlignedBuffer<std::int8_t> q_;
   AlignedBuffer<float> scale_;

@@ -30,13 +30,14 @@ int rows_of_a_tile(int group, int n_sequences) {
 
 }  // namespace
 
-OutputHead::OutputHead(const Model& model, const SessionOptions& options, int n_sequences)
+OutputHead::OutputHead(const Model& model, const SessionOptions& options, int n_sequences,
+                       int input_group)
     : config_(model.config()),
       output_(model.weights().output),
       kernels_(kernels_for(options.isa)),
       threads_(options.threads),
       n_sequences_(n_sequences),
-      tile_rows_(rows_of_a_tile(kernels_.int8_group, n_sequences)),
+      tile_rows_(rows_of_a_tile(input_group, n_sequences)),
       tiles_(to_size(options.threads)),
       weights_(to_size(options.threads)) {
   const int rows = std::min(tile_rows_, options.batch * n_sequences);

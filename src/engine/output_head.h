@@ -21,7 +21,8 @@ struct LossRows {
 
 class OutputHead {
  public:
-  OutputHead(const Model& model, const SessionOptions& options, int n_sequences);
+  /// input_group: that of the Linear whose inputs it multiplies.
+  OutputHead(const Model& model, const SessionOptions& options, int n_sequences, int input_group);
 
   /// logits[i][v] for hidden [m][n_embd]; logits is [m][n_vocab].
   void logits(Linear& linear, const float* hidden, int m, float* logits);

@@ -47,7 +47,8 @@ Sequences::Sequences(std::shared_ptr<const Model> model, const SessionOptions& o
       options_(checked(*model_, options, specs)),
       specs_(specs.begin(), specs.end()),
       transformer_(*model_, options_, static_cast<int>(specs.size())),
-      head_(*model_, options_, static_cast<int>(specs.size())) {
+      head_(*model_, options_, static_cast<int>(specs.size()),
+            transformer_.linear().input_group()) {
   for (const KvSpec& spec : specs) caches_.emplace_back(model_->config(), spec, options_.batch);
   reserve(std::min(options_.reserve, options_.context));
 }

@@ -29,7 +29,7 @@ Transformer::Transformer(const Model& model, const SessionOptions& options, int 
       n_sequences_(n_sequences),
       act_(config_, options.batch * n_sequences),
       linear_(kernels_, options.math, options.threads, options.batch * n_sequences,
-              longest_row(config_)),
+              longest_row(config_), weights_.has_float_panels),
       attention_(config_, kernels_, options.math, options.threads, options.batch) {
   for (const RopeConfig& rope : config_.ropes) ropes_.emplace_back(rope, options.context);
   if (options.observer != nullptr) {

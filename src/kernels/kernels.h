@@ -54,6 +54,10 @@ struct Kernels {
   LogSumExpPart (*log_sum_exp_part)(const float* logits, int n);
   /// Σ w·(a - b) over any n >= 1; the sum is FP32 within 16, double across.
   double (*weighted_difference)(const float* w, const float* a, const float* b, int n);
+  /// Inputs of one group of FloatInputs; the last group may have fewer.
+  int float_group;
+  /// Makes a group: x [g][cols] to out [cols][g]. cols is a multiple of 16, g at most float_group.
+  void (*interleave)(const float* x, int g, std::int64_t cols, float* out);
   /// Inputs of one group of Int8Inputs; the last group may have fewer.
   int int8_group;
   /// Columns of an input of such a group that lie beside each other; a divisor of 32.

@@ -30,6 +30,8 @@ struct KernelTable {
             .merge = E::merge,
             .log_sum_exp_part = E::log_sum_exp_part,
             .weighted_difference = E::weighted_difference,
+            .float_group = S::kFloatRows,
+            .interleave = FloatGroups<S>::interleave,
             .int8_group = S::kInt8Rows,
             .int8_columns = S::kInt8Columns,
             .quantize_int8 = QuantizeInt8<S>::quantize,

@@ -49,7 +49,9 @@ void pack_weights(ModelWeights& weights, int threads) {
   const std::vector<Matrix*> matrices = multiplied_matrices(weights);
   std::size_t bytes = 0;
   for (Matrix* w : matrices) {
-    w->panel_bytes = weight_kernels(kernels, w->type).panel_bytes(w->cols);
+    const WeightKernels& of_type = weight_kernels(kernels, w->type);
+    w->panel_bytes = of_type.panel_bytes(w->cols);
+    weights.has_float_panels |= of_type.product_int8 == nullptr;
     bytes += to_size(w->n_panels()) * w->panel_bytes;
   }
   weights.panels = in_huge_pages<std::byte>(bytes);

@@ -64,6 +64,7 @@ struct ModelWeights {
   Matrix output;                 // [n_vocab, n_embd]; the embedding itself where tied
   std::vector<AlignedBuffer<float>> widened;
   AlignedBuffer<std::byte> panels;  // those of all matrices that products use
+  bool has_float_panels = false;    // whether one of them is stored as floats
 };
 
 }  // namespace quant

@@ -60,13 +60,12 @@ struct KvFunctions {
       const int lanes = n - i < 16 ? n - i : 16;
       fill_tile(panels, i, lanes, d, tile, ahead);
       if (lanes == 16) {
-        panel_product<S, false>(queries, query_stride, n_queries, d, tile, 16, scores + i,
+        panel_product<S, false>(RowMajor{queries, query_stride}, n_queries, d, tile, 16, scores + i,
                                 scores_stride);
       } else {
         for (int h = 0; h < n_queries; ++h) {
           alignas(64) float part[16];
-          panel_product<S, false>(queries + static_cast<size_t>(h) * query_stride, query_stride, 1,
-                                  d, tile, 16, part, 16);
+          panel_rows<S, 1, false>(RowMajor{queries, query_stride}.from(h), d, tile, 16, part, 16);
           S::store_partial(scores + static_cast<size_t>(h) * scores_stride + i, S::load(part),
                            lanes);
         }

@@ -7,6 +7,21 @@
 
 namespace quant {
 
+/// Groups of FloatInputs.
+template <class S>
+struct FloatGroups {
+  /// x [g][cols] to out [cols][g], g at most S::kFloatRows.
+  static void interleave(const float* x, int g, int64_t cols, float* out) {
+    for (int64_t k = 0; k < cols; k += 16) {
+      typename S::F32x16 block[16];
+      for (int i = 0; i < g; ++i) block[i] = S::load(x + i * cols + k);
+      for (int i = g; i < 16; ++i) block[i] = S::zero();
+      S::transpose(block);
+      for (int j = 0; j < 16; ++j) S::store_partial(out + (k + j) * g, block[j], g);
+    }
+  }
+};
+
 /// Panel: CodePanel or FloatPanel.
 template <class S, class Panel>
 struct FloatProduct {
@@ -29,14 +44,22 @@ struct FloatProduct {
     for (int64_t begin = 0; begin < cols; begin += kTileColumns) {
       const int n = tile_columns(cols, begin);
       const float* tile = Panel::decode(packed, n, decoded);
-      if (begin == 0) {
-        panel_product<S, false>(x.x, x.stride, x.m, n, tile, kPanelRows, out, out_stride);
-      } else {
-        panel_product<S, true>(x.x + begin, x.stride, x.m, n, tile, kPanelRows, out, out_stride);
+      for (int first = 0; first < x.m; first += kGroup) {
+        const int g = x.m - first < kGroup ? x.m - first : kGroup;
+        const Interleaved group{x.x + first * cols + begin * g, static_cast<size_t>(g)};
+        float* sums = out + static_cast<size_t>(first) * out_stride;
+        if (begin == 0) {
+          panel_product<S, false>(group, g, n, tile, kPanelRows, sums, out_stride);
+        } else {
+          panel_product<S, true>(group, g, n, tile, kPanelRows, sums, out_stride);
+        }
       }
       packed += Panel::panel_bytes(n);
     }
   }
+
+ private:
+  static constexpr int kGroup = S::kFloatRows;
 };
 
 }  // namespace quant

@@ -28,11 +28,16 @@ inline constexpr std::size_t kPrefetchBytes = 4096;
 /// Sums kept for each block: of its first and last sixteen values, and of all.
 inline constexpr int kInt8Sums = 3;
 
-/// FP32 inputs, row-major.
+/// FP32 inputs, interleaved in groups of Kernels::float_group inputs; the last group may have
+/// fewer. A kernel reads one stream instead of one for each input of a group.
 struct FloatInputs {
-  const float* x;      // [m][stride]
-  std::size_t stride;  // in floats
+  const float* x;  // groups of [cols][g]
   int m;
+
+  /// Inputs [first, first + count), whole groups as for Int8Inputs::slice.
+  FloatInputs slice(std::int64_t first, int count, std::int64_t cols) const noexcept {
+    return {x + first * cols, count};
+  }
 };
 
 /// Inputs quantized by quantize_int8 (kernels/kernels.h), interleaved in groups of
