@@ -14,7 +14,8 @@ namespace {
 /// Query rows that share a decode of a tile. Their scores of a chunk take 104 KiB of the L2 cache.
 constexpr int kBlockRows = 96;
 
-/// What a few queries' scores, weights and sums take beside rows.
+/// What a few queries' scores, weights and sums take beside rows, and more: uniform_2b's rows are
+/// better off in the L2 cache where they would leave 8 KiB of the L1 (docs/performance.md).
 constexpr std::size_t kFewQueryBytes = std::size_t{12} << 10;
 
 /// Where the next chunk's rows wait. If they and those at work, keys and values, leave too little

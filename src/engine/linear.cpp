@@ -1,7 +1,6 @@
 #include "engine/linear.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "base/parallel.h"
 #include "base/to_size.h"
@@ -37,8 +36,8 @@ void Linear::set_input(const float* x, int m, std::int64_t cols) noexcept {
   x_ = x;
   m_ = m;
   cols_ = cols;
-  // One input is a group as it is.
-  if (as_floats_ && m > 1) {
+  // A group of one is as it should be.
+  if (as_floats_ && m > 1 && kernels_.float_group > 1) {
     for_groups(kernels_.float_group, [&](std::int64_t first, int g) {
       kernels_.interleave(x + first * cols, g, cols, interleaved_.data() + first * cols);
     });
@@ -55,9 +54,12 @@ void Linear::set_input(const float* x, int m, std::int64_t cols) noexcept {
   });
 }
 
-int Linear::input_group() const noexcept {
-  if (!as_int8_) return kernels_.float_group;
-  return as_floats_ ? std::lcm(kernels_.float_group, kernels_.int8_group) : kernels_.int8_group;
+bool Linear::multiplies_int8(const Matrix& w) const noexcept {
+  return as_int8_ && weight_kernels(kernels_, w.type).product_int8 != nullptr;
+}
+
+int Linear::input_group(const Matrix& w) const noexcept {
+  return multiplies_int8(w) ? kernels_.int8_group : kernels_.float_group;
 }
 
 void Linear::multiply(std::span<const Product> products) noexcept {
@@ -75,7 +77,7 @@ void Linear::multiply_panel(const Matrix& w, std::int64_t panel, int first, int 
                             std::size_t out_stride) const noexcept {
   const WeightKernels& kernels = weight_kernels(kernels_, w.type);
   const std::byte* data = w.panels + to_size(panel) * w.panel_bytes;
-  if (as_int8_ && kernels.product_int8 != nullptr) {
+  if (multiplies_int8(w)) {
     const Int8Inputs all{q_.data(), scale_.data(), sum_.data(), scaled_sum_.data(), m_};
     kernels.product_int8(data, cols_, all.slice(first, count, cols_), out, out_stride);
   } else {

@@ -20,7 +20,7 @@ class Linear {
   };
 
   /// max_cols: the longest row of any matrix. has_floats: whether a matrix is stored as floats,
-  /// which fast math multiplies by floats too.
+  /// which fast math multiplies by floats too: then all inputs are made ready for both.
   Linear(const Kernels& kernels, MathMode math, int threads, int max_batch, std::int64_t max_cols,
          bool has_floats);
 
@@ -29,13 +29,14 @@ class Linear {
   /// out[i][r] = Σ_k x[i][k]·w[r][k] for every product: threads share the panels of all of them.
   void multiply(std::span<const Product> products) noexcept;
   /// One panel of 16 rows of w for inputs [first, first + count): the caller divides the work.
-  /// first is a multiple of input_group(), and so is count unless it reaches the last input.
+  /// first is a multiple of input_group(w), and so is count unless it reaches the last input.
   /// out: [count][out_stride], with room for 16 floats a row.
   void multiply_panel(const Matrix& w, std::int64_t panel, int first, int count, float* out,
                       std::size_t out_stride) const noexcept;
-  int input_group() const noexcept;
+  int input_group(const Matrix& w) const noexcept;
 
  private:
+  bool multiplies_int8(const Matrix& w) const noexcept;
   template <class Visit>
   void for_groups(int group, const Visit& visit) noexcept;
 

@@ -21,7 +21,7 @@ struct LossRows {
 
 class OutputHead {
  public:
-  /// input_group: that of the Linear whose inputs it multiplies.
+  /// input_group: of the Linear whose inputs it multiplies, for the output matrix.
   OutputHead(const Model& model, const SessionOptions& options, int n_sequences, int input_group);
 
   /// logits[i][v] for hidden [m][n_embd]; logits is [m][n_vocab].

@@ -48,7 +48,7 @@ Sequences::Sequences(std::shared_ptr<const Model> model, const SessionOptions& o
       specs_(specs.begin(), specs.end()),
       transformer_(*model_, options_, static_cast<int>(specs.size())),
       head_(*model_, options_, static_cast<int>(specs.size()),
-            transformer_.linear().input_group()) {
+            transformer_.linear().input_group(model_->weights().output)) {
   for (const KvSpec& spec : specs) caches_.emplace_back(model_->config(), spec, options_.batch);
   reserve(std::min(options_.reserve, options_.context));
 }

@@ -4,8 +4,6 @@
 // kernel for their state; see has_amx() in base/cpu.cpp.
 #pragma once
 
-#include <type_traits>
-
 #include "simd/avx512.h"
 
 namespace quant {
@@ -48,7 +46,7 @@ struct Amx : Avx512 {
     /// Adds the products of what the slot's tiles hold once more.
     template <int Slot>
     inline __attribute__((always_inline)) void multiply() const {
-      if constexpr (std::is_signed_v<X>) {
+      if constexpr (X(-1) < X(0)) {
         __asm__ volatile("tdpbssd %%tmm%c0, %%tmm%c1, %%tmm%c2" ::"i"(kWeights + Slot),
                          "i"(kInputs + Slot), "i"(kProduct + Slot));
       } else {

@@ -14,7 +14,9 @@ struct RowMajor {
   inline __attribute__((always_inline)) float at(int i, int k) const {
     return x[static_cast<size_t>(i) * stride + static_cast<size_t>(k)];
   }
-  RowMajor from(int i) const { return {x + static_cast<size_t>(i) * stride, stride}; }
+  inline __attribute__((always_inline)) RowMajor from(int i) const {
+    return {x + static_cast<size_t>(i) * stride, stride};
+  }
 };
 /// Columns of x one after the other, [columns][stride]: one stream, however many rows.
 struct Interleaved {
@@ -24,7 +26,7 @@ struct Interleaved {
   inline __attribute__((always_inline)) float at(int i, int k) const {
     return x[static_cast<size_t>(k) * stride + static_cast<size_t>(i)];
   }
-  Interleaved from(int i) const { return {x + i, stride}; }
+  inline __attribute__((always_inline)) Interleaved from(int i) const { return {x + i, stride}; }
 };
 
 /// out[i][0..16) (+)= Σ_k x[i][k]·panel[k][0..16) for R rows of x; k ascends with one fma a step,

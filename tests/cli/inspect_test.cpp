@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "quant/kv_spec.h"
+#include "support/gguf_writer.h"
 #include "support/reference.h"
 #include "support/tiny_model.h"
 
@@ -93,6 +94,27 @@ TEST_F(TokenizeCommand, TableAndJson) {
   expect_quiet_success(json);
   EXPECT_EQ(json.json()["ids"], (std::vector<int>{256, 97, 98, 33}));
   EXPECT_EQ(json.json()["count"], 4);
+}
+
+TEST_F(TokenizeCommand, BytesWithoutATokenAreToldOf) {
+  GgufWriter vocabulary;
+  vocabulary.add("general.architecture", "llama")
+      .add("tokenizer.ggml.model", "gpt2")
+      .add("tokenizer.ggml.pre", "gpt-2")
+      .add("tokenizer.ggml.tokens", std::vector<std::string>{"a", "b"})
+      .add("tokenizer.ggml.token_type", std::vector<std::int32_t>{1, 1})
+      .add("tokenizer.ggml.merges", std::vector<std::string>{});
+  const std::string path = (dir.path() / "vocabulary.gguf").string();
+  vocabulary.write(path);
+  const CommandResult result = Command({"tokenize", path, "-", "--ids"})
+                                   .pipe_in(
+                                       "a\xff"
+                                       "b")
+                                   .run();
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.out, "0 1\n");
+  EXPECT_NE(result.err.find("standard input: 1 of 3 bytes have no token"), std::string::npos)
+      << result.err;
 }
 
 TEST_F(TokenizeCommand, VocabularyOnlyFiles) {

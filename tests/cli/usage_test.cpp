@@ -103,8 +103,8 @@ TEST_F(Usage, OnlyOneModel) {
 }
 
 TEST_F(Usage, LongNamesWithOneDashAreNotTakenForShortOnesWithAValue) {
-  expect_refusal(with_model({"-ngl", "99", "-p", "a"}), 2, {"unknown argument '-ngl'"});
-  expect_refusal(with_model({"-fa"}), 2, {"unknown argument '-fa'"});
+  expect_refusal(with_model({"-ngl", "99", "-p", "a"}), 2, {"'-ngl'", "llama.cpp", "leave it out"});
+  expect_refusal(with_model({"-p", "a", "--mlock"}), 2, {"'--mlock'", "llama.cpp"});
   expect_refusal(with_model({"-p", "a", "-no-cnv"}), 2, {"unknown argument '-no-cnv'"});
   expect_refusal(run_quant({"bench", model, "-ub", "64"}), 2, {"unknown argument '-ub'"});
   // A short name with its number, and a value that looks like a name, are what they are.
@@ -137,6 +137,13 @@ TEST_F(Usage, NumbersThatCannotBe) {
     expect_refusal(with_model({"-p", "a", "-T", "1", option, "-1"}), 2, {});
   }
   expect_refusal(with_model({"-p", "a", "-n", "0"}), 2, {"-n"});
+  for (const char* seed : {"-1", "0x10", "99999999999999999999"}) {
+    expect_refusal(with_model({"-p", "a", "-s", seed}), 2, {"--seed", "'", seed});
+  }
+}
+
+TEST_F(Usage, LossesNeedARecord) {
+  expect_refusal(with_model({"--ppl", text, "--losses"}), 2, {"--losses", "add --json"});
 }
 
 TEST_F(Usage, OptionsWithoutTheirValue) {

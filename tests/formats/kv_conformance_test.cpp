@@ -310,9 +310,9 @@ TEST_P(KvConformance, FinishedSumIsTheSumOfDecodedRows) {
 }
 
 /// Of a sum over rows, values are rounded to 1/254 of the largest one of a codebook, weights to
-/// 1/32258 of the largest one, beside codes of two bits to 1/510 of the largest of 128 rows. All
-/// are random walks. With rows of fp16 the values have 13 bits and the weights 18 bits of their
-/// sum.
+/// 1/32258 of the largest one, in uniform_2b to 1/510 of the largest of 128 rows. All are random
+/// walks. With rows of fp16 the values have 13 bits and the weights 18 bits of their sum. The two
+/// values of turbo_kv_2b happen to be close to such integers, 38 and 127.
 TEST_P(KvIntConformance, IntSumIsCloseToTheSumOfDecodedRows) {
   for (const int d : kDims) {
     const PackedRows rows(c, 300, d);

@@ -154,12 +154,14 @@ class TensorMaker {
       : out_(out), type_(spec.weight_type), random_(spec.seed) {}
 
   /// Outputs have `gain` times the RMS of the inputs.
-  void matrix(const std::string& name, int rows, int cols, float gain = 1.0f) {
+  void matrix(const std::string& name, int rows, int cols, float gain = 1.0f,
+              std::optional<TensorType> own_type = std::nullopt) {
+    const TensorType type = own_type.value_or(type_);
     const float scale = gain / std::sqrt(static_cast<float>(cols));
     std::vector<float> values(static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols));
     for (float& value : values) value = scale * random_.normal();
     out_.add_tensor(name, {static_cast<std::uint64_t>(cols), static_cast<std::uint64_t>(rows)},
-                    static_cast<std::uint32_t>(type_), encode(values, type_));
+                    static_cast<std::uint32_t>(type), encode(values, type));
   }
   void vector(const std::string& name, int size, float mean, float deviation) {
     std::vector<float> values(static_cast<std::size_t>(size));
@@ -247,7 +249,9 @@ GgufWriter tiny_model(const TinyModelSpec& spec) {
   TensorMaker make(out, spec);
   make.matrix("token_embd.weight", spec.n_vocab, spec.n_embd);
   make.norm("output_norm.weight", spec.n_embd);
-  if (!spec.tied_output) make.matrix("output.weight", spec.n_vocab, spec.n_embd);
+  if (!spec.tied_output) {
+    make.matrix("output.weight", spec.n_vocab, spec.n_embd, 1.0f, spec.output_type);
+  }
   const int pairs = (spec.n_rot == 0 ? spec.head_dim : spec.n_rot) / 2;
   if (spec.rope_freqs) make.factors("rope_freqs.weight", pairs, 8.0f);
   if (spec.long_rope) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,7 @@ struct TinyModelSpec {
   double rope_attention_factor = 0.0;         ///< rope.scaling.attn_factor, written if not 0
   int original_context = 0;                   ///< written if not 0
   TensorType weight_type = TensorType::kF32;  ///< of matrices: F32, F16, BF16 or Q8_0
+  std::optional<TensorType> output_type;      ///< of an output matrix that is not tied
   std::uint64_t seed = 1;
 };
 

@@ -35,6 +35,15 @@ std::vector<std::string> command_names(const CLI::App& app) {
   return names;
 }
 
+/// What llama.cpp's users may type of habit.
+bool is_of_llamacpp_alone(const std::string& word) {
+  static constexpr std::string_view kNames[] = {
+      "-ngl",   "--gpu-layers", "--n-gpu-layers", "-dev",       "--device",     "-sm",
+      "-mg",    "-ts",          "-nkvo",          "-fa",        "--flash-attn", "--mlock",
+      "--mmap", "--no-mmap",    "--numa",         "--no-warmup"};
+  return std::ranges::find(kNames, word) != std::end(kNames);
+}
+
 std::string unknown_argument(const CLI::App& app, const std::string& word) {
   std::vector<std::string> names = command_names(app);
   for (const CLI::Option* option : app.get_options()) {
@@ -43,6 +52,10 @@ std::string unknown_argument(const CLI::App& app, const std::string& word) {
   }
   const std::vector<std::string_view> known(names.begin(), names.end());
   if (std::ranges::find(known, word) != known.end()) return "";
+  if (is_of_llamacpp_alone(word)) {
+    return fmt::format("'{}' is an option of llama.cpp that nothing here answers to: leave it out",
+                       word);
+  }
   const std::string nearest = nearest_name(word, known);
   if (nearest.empty()) return fmt::format("unknown argument '{}'; see quant --help", word);
   return fmt::format("unknown argument '{}'; did you mean {}?", word, nearest);
@@ -87,11 +100,23 @@ void refuse_mistyped_command(const CLI::App& app, const std::vector<std::string>
       fmt::format("unknown command '{}', and no such file; did you mean {}?", word, nearest));
 }
 
+namespace {
+
+bool has_word(const std::string& text, const std::string& word) {
+  const auto ends_a_word = [&](std::size_t at) { return at >= text.size() || text[at] == ' '; };
+  for (std::size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
+    if ((at == 0 || text[at - 1] == ' ') && ends_a_word(at + word.size())) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 std::string explain_unknown(const CLI::App& app, const std::string& message,
                             const std::vector<std::string>& arguments) {
   for (const std::string& argument : arguments) {
     const std::string word = argument.substr(0, argument.find('='));
-    if (word.empty() || message.find(word) == std::string::npos) continue;
+    if (word.empty() || !(has_word(message, word) || has_word(message, argument))) continue;
     std::string explanation = unknown_argument(app, word);
     if (!explanation.empty()) return explanation;
   }

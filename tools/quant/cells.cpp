@@ -187,7 +187,7 @@ class Planner {
   const std::vector<Token>& tokenize(const Place& place, const LoadedModel& model,
                                      const LoadedText& text) {
     const auto [at, fresh] = tokens_.try_emplace({place.model, text.sha256});
-    if (fresh) at->second = model.model->tokenizer().encode(text.text);
+    if (fresh) at->second = encode_text(model.model->tokenizer(), place.text, text.text);
     return at->second;
   }
 

@@ -191,6 +191,7 @@ void add_needle(CLI::App& app, RunOptions& run, NeedleArguments& needle) {
       ->check(at_least(1))
       ->type_name("N");
   sub.add_option("-s,--seed", needle.measure.seed, "Seed of keys, wordings and pieces of text")
+      ->check(seed_number())
       ->type_name("SEED");
   sub.add_flag("--chat", needle.chat, "Ask in the model's chat template");
   sub.add_flag("--allow-longer", needle.measure.allow_longer,

@@ -44,9 +44,22 @@ PlanOptions plan_options(const RunOptions& run, const PplOptions& ppl) {
           .allow_longer = ppl.allow_longer};
 }
 
+std::vector<Token> encode_text(const Tokenizer& tokenizer, const std::string& path,
+                               const std::string& text, bool parse_special) {
+  std::vector<Token> tokens = tokenizer.encode(text, parse_special);
+  const std::size_t kept = tokenizer.decode(tokens, true).size();
+  if (kept < text.size()) {
+    warn(
+        fmt::format("{}: {} of {} bytes have no token in this vocabulary and are left out; is it "
+                    "UTF-8?",
+                    path == "-" ? "standard input" : path, text.size() - kept, text.size()));
+  }
+  return tokens;
+}
+
 PlannedText plan_text(const Model& model, const std::string& path, const PlanOptions& wanted) {
   PlannedText planned{path, text_of(path, wanted.protocol), {}, {}};
-  planned.tokens = model.tokenizer().encode(planned.text);
+  planned.tokens = encode_text(model.tokenizer(), path, planned.text);
   planned.plan = plan_evaluation(model, planned.tokens, wanted);
   return planned;
 }

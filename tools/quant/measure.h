@@ -15,6 +15,9 @@ namespace quant::tool {
 /// A text as a protocol reads it: llama-perplexity drops one newline at the end of a file.
 /// Throws Error(kUsage) if nothing is left, Error(kIo).
 std::string text_of(const std::string& path, Protocol protocol);
+/// Its tokens; warns of bytes that the vocabulary cannot express, which have none.
+std::vector<Token> encode_text(const Tokenizer& tokenizer, const std::string& path,
+                               const std::string& text, bool parse_special = false);
 /// The protocol that was asked for, or else the one that the other options need. Throws
 /// Error(kUsage).
 Protocol protocol_of(const PplOptions& ppl);

@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstdint>
 
 #include "option_scope.h"
 
@@ -29,6 +30,10 @@ CLI::Validator number(std::string meaning, Rule keeps) {
 CLI::Validator at_least(int least) {
   return number<int>(fmt::format("a whole number from {} on", least),
                      [least](int value) { return value >= least; });
+}
+CLI::Validator seed_number() {
+  return number<std::uint64_t>("a whole number from 0 to 18446744073709551615",
+                               [](std::uint64_t) { return true; });
 }
 CLI::Validator above_zero() {
   return number<double>("a number above 0",

@@ -120,6 +120,9 @@ void refuse_without_effect(const CLI::App& app, const Options& options) {
   }
   refuse_outside_of_strided(app, options);
   if (command == Command::kGenerate) refuse_without_temperature(app);
+  if (options.ppl.losses && !options.run.json) {
+    throw Error(ErrorKind::kUsage, "--losses has no effect without a record; add --json");
+  }
 }
 
 void refuse_to_replace_inputs(const Options& options) {

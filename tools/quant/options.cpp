@@ -74,7 +74,9 @@ void add_generate_options(CLI::App& app, GenerateOptions& generate) {
       ->type_name("P");
   app.add_option("--repeat-penalty", sampler.repeat_penalty, "Penalty of the last 64 tokens")
       ->type_name("X");
-  app.add_option("-s,--seed", sampler.seed, "Seed of the sampler")->type_name("SEED");
+  app.add_option("-s,--seed", sampler.seed, "Seed of the sampler")
+      ->check(seed_number())
+      ->type_name("SEED");
 }
 
 void add_tokenize(CLI::App& app, TokenizeOptions& tokenize) {

@@ -5,6 +5,7 @@
 
 #include "commands.h"
 #include "files.h"
+#include "measure.h"
 #include "quant/tokenizer.h"
 
 namespace quant::tool {
@@ -20,7 +21,7 @@ std::string printable(const std::string& bytes) {
 void run_tokenize(const TokenizeOptions& options) {
   const auto tokenizer = Tokenizer::load(options.model);
   const std::string text = read_text(options.text);
-  std::vector<Token> ids = tokenizer->encode(text, options.parse_special);
+  std::vector<Token> ids = encode_text(*tokenizer, options.text, text, options.parse_special);
   if (const auto bos = tokenizer->prefix(); bos.has_value() && !options.no_bos) {
     ids.insert(ids.begin(), *bos);
   }

@@ -18,12 +18,13 @@ struct KvAccumulateInt8 {
   using RowSums = KvRowSums<S, Format>;
   using Values = typename RowSums::Values;
   static constexpr int kRows = RowSums::kRows;
-  /// Queries whose weights are rounded together: 24 KiB of codes.
+  /// Queries whose weights are rounded together: up to 24 KiB of codes.
   static constexpr int kQueries = 48;
   static constexpr auto kTop = static_cast<float>(RowSums::kTop);
   /// Few codes are counted from the middle: the smaller a number, the less it makes of the error of
   /// a rounded weight. What the middle stands for is summed without rounding.
   static constexpr float kMiddle = kKvFewCodes<Format> ? 0.5f * Format::kInt8Most : 0.0f;
+  static_assert(kMiddle == 0.0f || (Panel::kHasMinimum && Format::kInt8Unit == 1.0f));
 
   static void run(const uint8_t* panels, int first, int n, int d, const float* weights,
                   size_t weights_stride, int n_queries, float* acc, const Fetch& fetch) {

@@ -2,25 +2,21 @@
 // way an instruction set multiplies.
 #pragma once
 
-#include <type_traits>
-
 #include "formats/kv/row.h"
 
 #define QUANT_KV_STEP static inline __attribute__((always_inline))
 
 namespace quant {
 
-/// Whether a format's codes are so few that their own error hides that of weights of one byte
-/// (decision 12).
+/// Whether weights of one byte are enough beside a format's codes, those of uniform_2b, whose own
+/// error is far larger (decision 12). It takes codes without a sign: NEON multiplies bytes of one
+/// kind.
 template <class Format>
 static constexpr bool kKvFewCodes = Format::kInt8Most > 0 && Format::kInt8Most < 4;
 
-// A sum has the rows of a chunk.
-static_assert(kKvChunkRows * ((1LL << 14) - 1) * 127 < 1LL << 31);
-
 /// Weights of one byte for few codes, otherwise of two with seven bits each. A byte has a sum of
 /// its own.
-///   kTop: the largest weight; kRows: as many rows have the same step;
+///   kTop: the largest weight; kRows: as many rows have the same step, fewer where it is coarse;
 ///   Weights: codes of a query's weights, stored for 64 rows [i, i + 64) at a time;
 ///   Values: four rows in sixteen columns, row r in byte r of a lane;
 ///   add(sums, values, weights, i): rows [i, i + 4); total(sums): rounded once.
@@ -31,6 +27,7 @@ struct KvByteSums {
   static constexpr int kBytes = Bytes;
   static constexpr int kTop = Bytes == 1 ? 255 : 127 * 128 + 127;
   static constexpr int kRows = Bytes == 1 ? kKvChunkRows / 2 : kKvChunkRows;
+  static_assert(int64_t{kRows} * kTop * 127 < 1LL << 31);
   struct Weights {
     alignas(64) uint8_t byte[Bytes][kRows];
   };
@@ -97,11 +94,17 @@ struct KvWordSums {
   QUANT_KV_STEP F total(Sums sums) { return S::to_float(sums); }
 };
 
-/// What sums of a Format's values take.
+/// What sums of values take: One byte, or two as Words or not.
+template <class S, bool One, bool Words>
+struct KvSumsOf {
+  using Type = KvByteSums<S, One ? 1 : 2>;
+};
+template <class S>
+struct KvSumsOf<S, false, true> {
+  using Type = KvWordSums<S>;
+};
 template <class S, class Format>
-using KvRowSums =
-    std::conditional_t<kKvFewCodes<Format>, KvByteSums<S, 1>,
-                       std::conditional_t<S::kInt8SumWords, KvWordSums<S>, KvByteSums<S, 2>>>;
+using KvRowSums = typename KvSumsOf<S, kKvFewCodes<Format>, S::kInt8SumWords>::Type;
 
 }  // namespace quant
 

@@ -10,6 +10,7 @@ namespace quant {
 /// Groups of FloatInputs.
 template <class S>
 struct FloatGroups {
+  static_assert(S::kFloatRows <= 16);
   /// x [g][cols] to out [cols][g], g at most S::kFloatRows.
   static void interleave(const float* x, int g, int64_t cols, float* out) {
     for (int64_t k = 0; k < cols; k += 16) {
@@ -17,7 +18,15 @@ struct FloatGroups {
       for (int i = 0; i < g; ++i) block[i] = S::load(x + i * cols + k);
       for (int i = g; i < 16; ++i) block[i] = S::zero();
       S::transpose(block);
-      for (int j = 0; j < 16; ++j) S::store_partial(out + (k + j) * g, block[j], g);
+      for (int j = 0; j < 16; ++j) {
+        // The next columns overwrite what is beyond g; behind the last one another group begins.
+        const int64_t at = (k + j) * g;
+        if (at + 16 <= cols * g) {
+          S::store(out + at, block[j]);
+        } else {
+          S::store_partial(out + at, block[j], g);
+        }
+      }
     }
   }
 };
