@@ -20,6 +20,9 @@ struct KvAccumulateInt8 {
   static constexpr int kRows = RowSums::kRows;
   /// Queries whose weights are rounded together: up to 24 KiB of codes.
   static constexpr int kQueries = 48;
+  /// So few share two blocks' rounding, whose chains of reductions run side by side, and read
+  /// headers straight from the panels.
+  static constexpr int kFew = 8;
   static constexpr auto kTop = static_cast<float>(RowSums::kTop);
   /// Few codes are counted from the middle: the smaller a number, the less it makes of the error of
   /// a rounded weight. What the middle stands for is summed without rounding.
@@ -42,8 +45,13 @@ struct KvAccumulateInt8 {
                         .n_queries = n_queries - h < kQueries ? n_queries - h : kQueries,
                         .acc = acc + h * d,
                         .ahead = ahead};
-        const int block = Panel::block(d);
-        for (int b = 0; b * block < d; ++b) add_block(sums, b);
+        const int blocks = (d + Panel::block(d) - 1) / Panel::block(d);
+        int b = 0;
+        if (sums.n_queries <= kFew && count % 16 == 0) {
+          for (; b + 2 <= blocks; b += 2) add_blocks<2, Headers>(sums, b);
+          for (; b < blocks; ++b) add_blocks<1, Headers>(sums, b);
+        }
+        for (; b < blocks; ++b) add_blocks<1, StoredHeaders>(sums, b);
       }
     });
   }
@@ -65,59 +73,90 @@ struct KvAccumulateInt8 {
     float step[kQueries];
     float rest[kQueries];  // what sums of codes lack
   };
-  /// Of the rows of a piece, in whole vectors; 0 beyond the last row.
+  /// What the headers of a block say of sixteen rows from row i on: `scale`, and `middle`, what a
+  /// code of kMiddle stands for. Straight from the panels, each time.
   struct Headers {
-    alignas(64) float scale[kRows];
-    alignas(64) float middle[kRows];  // what a code of kMiddle stands for
+    const uint8_t* panels;
+    int d;
+    int block;
+
+    void read(const Sums& sums, int b) {
+      panels = sums.panels;
+      d = sums.d;
+      block = b;
+    }
+    inline __attribute__((always_inline)) F scale(int i) const {
+      return Panel::scale(Panel::rows_at(panels, d, i), block);
+    }
+    inline __attribute__((always_inline)) F middle(int i) const {
+      const F of_zero = Format::zero(scale(i), Panel::minimum(Panel::rows_at(panels, d, i), block));
+      if constexpr (kMiddle == 0) return of_zero;
+      return S::fma(S::set1(kMiddle), scale(i), of_zero);
+    }
+  };
+  /// The same, unpacked once for many queries and 0 beyond the last row.
+  struct StoredHeaders {
+    alignas(64) float scales[kRows];
+    alignas(64) float middles[kRows];
+
+    void read(const Sums& sums, int b) {
+      Headers from;
+      from.read(sums, b);
+      for (int i = 0; i < sums.n; i += 16) {
+        S::store(scales + i, from.scale(i));
+        if constexpr (Panel::kHasMinimum) S::store(middles + i, from.middle(i));
+      }
+      for (int i = sums.n; i % 16 != 0; ++i) scales[i] = middles[i] = 0.0f;
+    }
+    inline __attribute__((always_inline)) F scale(int i) const { return S::load(scales + i); }
+    inline __attribute__((always_inline)) F middle(int i) const { return S::load(middles + i); }
   };
 
-  static void add_block(const Sums& sums, int b) {
-    Codes codes;
-    round_weights(sums, b, codes);
+  /// Blocks [b, b + B) with headers from Source.
+  template <int B, class Source>
+  static void add_blocks(const Sums& sums, int b) {
+    Codes codes[B];
+    round_weights<B, Source>(sums, b, codes);
     const int block = Panel::block(sums.d);
-    const int end = (b + 1) * block < sums.d ? (b + 1) * block : sums.d;
     constexpr int C = S::kInt8SumColumns;
-    int j = b * block;
-    for (; j + 16 * C <= end; j += 16 * C) add_columns<C>(sums, codes, j);
-    for (; j < end; j += 16) add_columns<1>(sums, codes, j);
+    for (int k = 0; k < B; ++k) {
+      int j = (b + k) * block;
+      const int end = j + block < sums.d ? j + block : sums.d;
+      for (; j + 16 * C <= end; j += 16 * C) add_columns<C>(sums, codes[k], j);
+      for (; j < end; j += 16) add_columns<1>(sums, codes[k], j);
+    }
   }
 
-  static void round_weights(const Sums& sums, int b, Codes& codes) {
-    Headers headers;
-    for (int i = 0; i < sums.n; i += 16) {
-      const auto rows = Panel::rows_at(sums.panels, sums.d, i);
-      const F scale = Panel::scale(rows, b);
-      S::store(headers.scale + i, scale);
-      if constexpr (Panel::kHasMinimum) {
-        F middle = Format::zero(scale, Panel::minimum(rows, b));
-        if constexpr (kMiddle > 0) middle = S::fma(S::set1(kMiddle), scale, middle);
-        S::store(headers.middle + i, middle);
-      }
-    }
-    const int vectors_end = (sums.n + 15) / 16 * 16;
-    for (int i = sums.n; i < vectors_end; ++i) headers.scale[i] = headers.middle[i] = 0.0f;
+  template <int B, class Source>
+  static void round_weights(const Sums& sums, int b, Codes (&codes)[B]) {
+    Source headers[B];
+    for (int k = 0; k < B; ++k) headers[k].read(sums, b + k);
     constexpr int R = S::kInt8SumRows;
     int h = 0;
     for (; h + R <= sums.n_queries; h += R) round_queries<R>(sums, headers, h, codes);
     for (; h < sums.n_queries; ++h) round_queries<1>(sums, headers, h, codes);
   }
 
-  /// Weights of queries [h, h + R), side by side: each alone waits for its reductions.
-  template <int R>
-  static void round_queries(const Sums& sums, const Headers& headers, int h, Codes& codes) {
+  /// Weights of queries [h, h + R) for B blocks, side by side: each list alone waits for its
+  /// reductions. List k·R + r is that of query h + r and block k.
+  template <int R, int B, class Source>
+  static void round_queries(const Sums& sums, const Source (&headers)[B], int h,
+                            Codes (&codes)[B]) {
+    constexpr int L = R * B;
     const float* weights[R];
-    alignas(64) float scaled[R][kRows];
-    F top[R];
-    F middle[R];
+    alignas(64) float scaled[L][kRows];
+    F top[L];
+    F middle[L];
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
       weights[r] = sums.weights + static_cast<size_t>(h + r) * sums.weights_stride;
-      top[r] = middle[r] = S::zero();
     }
+#pragma GCC unroll 8
+    for (int l = 0; l < L; ++l) top[l] = middle[l] = S::zero();
     alignas(64) float last[R][16] = {};
     for (int i = 0; i < sums.n; i += 16) {
-      if (h == 0) sums.ahead.lines(1);
-      const F scale = S::load(headers.scale + i);
+      if (h == 0) sums.ahead.lines(B);
+      F weight[R];
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
         const float* w = weights[r] + i;
@@ -125,50 +164,58 @@ struct KvAccumulateInt8 {
           memcpy(last[r], w, static_cast<size_t>(sums.n - i) * sizeof(float));
           w = last[r];
         }
-        const F weight = S::load(w);
-        const F product = S::mul(weight, scale);
-        if constexpr (Panel::kHasMinimum) {
-          middle[r] = S::fma(weight, S::load(headers.middle + i), middle[r]);
+        weight[r] = S::load(w);
+      }
+#pragma GCC unroll 2
+      for (int k = 0; k < B; ++k) {
+        const F scale = headers[k].scale(i);
+#pragma GCC unroll 4
+        for (int r = 0; r < R; ++r) {
+          const int l = k * R + r;
+          const F product = S::mul(weight[r], scale);
+          if constexpr (Panel::kHasMinimum) {
+            middle[l] = S::fma(weight[r], headers[k].middle(i), middle[l]);
+          }
+          top[l] = S::max(product, top[l]);
+          S::store(scaled[l] + i, product);
         }
-        top[r] = S::max(product, top[r]);
-        S::store(scaled[r] + i, product);
       }
     }
-    F inverse[R];
-#pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) {
-      const float largest = S::reduce_max(top[r]);
-      codes.rest[h + r] = S::reduce_add(middle[r]);
+    F inverse[L];
+#pragma GCC unroll 8
+    for (int l = 0; l < L; ++l) {
+      const float largest = S::reduce_max(top[l]);
       // Smaller products than this are nothing beside any value, and their inverse may not exist.
       const bool none = largest < 1e-30f;
-      codes.step[h + r] = none ? 0.0f : largest * (Format::kInt8Unit / kTop);
-      inverse[r] = S::set1(none ? 0.0f : kTop / largest);
+      codes[l / R].step[h + l % R] = none ? 0.0f : largest * (Format::kInt8Unit / kTop);
+      inverse[l] = S::set1(none ? 0.0f : kTop / largest);
     }
-    I total[R];
-#pragma GCC unroll 4
-    for (I& sum : total) sum = S::set1_i32(0);
     for (int i = (sums.n + 15) / 16 * 16; i % 64 != 0; i += 16) {
-      for (int r = 0; r < R; ++r) S::store(scaled[r] + i, S::zero());
+      for (int l = 0; l < L; ++l) S::store(scaled[l] + i, S::zero());
     }
+    I total[L];
+#pragma GCC unroll 8
+    for (I& sum : total) sum = S::set1_i32(0);
     for (int i = 0; i < sums.n; i += 64) {
-      if (h == 0) sums.ahead.lines(4);
-#pragma GCC unroll 4
-      for (int r = 0; r < R; ++r) {
+      if (h == 0) sums.ahead.lines(4 * B);
+#pragma GCC unroll 8
+      for (int l = 0; l < L; ++l) {
         I code[4];
 #pragma GCC unroll 4
         for (int k = 0; k < 4; ++k) {
-          code[k] = S::to_int(S::mul(S::load(scaled[r] + i + 16 * k), inverse[r]));
-          if constexpr (kMiddle > 0) total[r] = S::add_i32(total[r], code[k]);
+          code[k] = S::to_int(S::mul(S::load(scaled[l] + i + 16 * k), inverse[l]));
+          if constexpr (kMiddle > 0) total[l] = S::add_i32(total[l], code[k]);
         }
-        RowSums::store(codes.weights[h + r], i, code);
+        RowSums::store(codes[l / R].weights[h + l % R], i, code);
       }
     }
-    if constexpr (kMiddle > 0) {
-#pragma GCC unroll 4
-      for (int r = 0; r < R; ++r) {
-        codes.rest[h + r] -=
-            kMiddle * codes.step[h + r] * static_cast<float>(S::reduce_add_i32(total[r]));
+#pragma GCC unroll 8
+    for (int l = 0; l < L; ++l) {
+      if constexpr (kMiddle > 0) {
+        const F steps = S::set1(-kMiddle * codes[l / R].step[h + l % R]);
+        middle[l] = S::fma(S::to_float(total[l]), steps, middle[l]);
       }
+      codes[l / R].rest[h + l % R] = S::reduce_add(middle[l]);
     }
   }
 
