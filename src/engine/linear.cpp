@@ -11,10 +11,10 @@ Linear::Linear(const Kernels& kernels, MathMode math, int threads, int max_batch
                std::int64_t max_cols, bool has_floats)
     : kernels_(kernels),
       threads_(threads),
-      as_floats_(math == MathMode::kExact || has_floats),
+      interleaves_((math == MathMode::kExact || has_floats) && kernels.float_group > 1),
       as_int8_(math == MathMode::kFast) {
   const std::size_t values = to_size(max_batch) * to_size(max_cols);
-  if (as_floats_ && max_batch > 1) interleaved_ = AlignedBuffer<float>(values);
+  if (interleaves_ && max_batch > 1) interleaved_ = AlignedBuffer<float>(values);
   if (!as_int8_) return;
   const std::size_t blocks = values / kInt8Block;
   q_ = AlignedBuffer<std::int8_t>(values);
@@ -37,7 +37,7 @@ void Linear::set_input(const float* x, int m, std::int64_t cols) noexcept {
   m_ = m;
   cols_ = cols;
   // A group of one is as it should be.
-  if (as_floats_ && m > 1 && kernels_.float_group > 1) {
+  if (interleaves_ && m > 1) {
     for_groups(kernels_.float_group, [&](std::int64_t first, int g) {
       kernels_.interleave(x + first * cols, g, cols, interleaved_.data() + first * cols);
     });
@@ -54,12 +54,13 @@ void Linear::set_input(const float* x, int m, std::int64_t cols) noexcept {
   });
 }
 
-bool Linear::multiplies_int8(const Matrix& w) const noexcept {
-  return as_int8_ && weight_kernels(kernels_, w.type).product_int8 != nullptr;
+bool Linear::multiplies_int8(const WeightKernels& kernels) const noexcept {
+  return as_int8_ && kernels.product_int8 != nullptr;
 }
 
 int Linear::input_group(const Matrix& w) const noexcept {
-  return multiplies_int8(w) ? kernels_.int8_group : kernels_.float_group;
+  const bool int8 = multiplies_int8(weight_kernels(kernels_, w.type));
+  return int8 ? kernels_.int8_group : kernels_.float_group;
 }
 
 void Linear::multiply(std::span<const Product> products) noexcept {
@@ -77,7 +78,7 @@ void Linear::multiply_panel(const Matrix& w, std::int64_t panel, int first, int 
                             std::size_t out_stride) const noexcept {
   const WeightKernels& kernels = weight_kernels(kernels_, w.type);
   const std::byte* data = w.panels + to_size(panel) * w.panel_bytes;
-  if (multiplies_int8(w)) {
+  if (multiplies_int8(kernels)) {
     const Int8Inputs all{q_.data(), scale_.data(), sum_.data(), scaled_sum_.data(), m_};
     kernels.product_int8(data, cols_, all.slice(first, count, cols_), out, out_stride);
   } else {

@@ -36,14 +36,14 @@ class Linear {
   int input_group(const Matrix& w) const noexcept;
 
  private:
-  bool multiplies_int8(const Matrix& w) const noexcept;
+  bool multiplies_int8(const WeightKernels& kernels) const noexcept;
   template <class Visit>
   void for_groups(int group, const Visit& visit) noexcept;
 
   const Kernels& kernels_;
   int threads_;
-  bool as_floats_;  // whether products need FloatInputs, and Int8Inputs
-  bool as_int8_;
+  bool interleaves_;          // whether products need FloatInputs in groups of more than one
+  bool as_int8_;              // whether they need Int8Inputs
   const float* x_ = nullptr;  // of FloatInputs
   int m_ = 0;
   std::int64_t cols_ = 0;

@@ -106,11 +106,7 @@ TEST_F(TokenizeCommand, BytesWithoutATokenAreToldOf) {
       .add("tokenizer.ggml.merges", std::vector<std::string>{});
   const std::string path = (dir.path() / "vocabulary.gguf").string();
   vocabulary.write(path);
-  const CommandResult result = Command({"tokenize", path, "-", "--ids"})
-                                   .pipe_in(
-                                       "a\xff"
-                                       "b")
-                                   .run();
+  const CommandResult result = Command({"tokenize", path, "-", "--ids"}).pipe_in("ab\xff").run();
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_EQ(result.out, "0 1\n");
   EXPECT_NE(result.err.find("standard input: 1 of 3 bytes have no token"), std::string::npos)

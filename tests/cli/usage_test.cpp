@@ -104,6 +104,7 @@ TEST_F(Usage, OnlyOneModel) {
 
 TEST_F(Usage, LongNamesWithOneDashAreNotTakenForShortOnesWithAValue) {
   expect_refusal(with_model({"-ngl", "99", "-p", "a"}), 2, {"'-ngl'", "llama.cpp", "leave it out"});
+  expect_refusal(with_model({"-fa"}), 2, {"'-fa'", "llama.cpp", "leave it out"});
   expect_refusal(with_model({"-p", "a", "--mlock"}), 2, {"'--mlock'", "llama.cpp"});
   expect_refusal(with_model({"-p", "a", "-no-cnv"}), 2, {"unknown argument '-no-cnv'"});
   expect_refusal(run_quant({"bench", model, "-ub", "64"}), 2, {"unknown argument '-ub'"});

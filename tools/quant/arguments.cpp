@@ -20,6 +20,14 @@ bool has_long_name_with_one_dash(const std::string& word) {
   return word.size() > 2 && word[0] == '-' && is_letter(word[1]) && is_letter(word[2]);
 }
 
+bool has_word(const std::string& text, const std::string& word) {
+  const auto ends_a_word = [&](std::size_t at) { return at >= text.size() || text[at] == ' '; };
+  for (std::size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
+    if ((at == 0 || text[at - 1] == ' ') && ends_a_word(at + word.size())) return true;
+  }
+  return false;
+}
+
 bool takes_a_value(const CLI::App& app, const std::string& word) {
   std::vector<const CLI::App*> parts = app.get_subcommands({});
   parts.push_back(&app);
@@ -99,18 +107,6 @@ void refuse_mistyped_command(const CLI::App& app, const std::vector<std::string>
       ErrorKind::kUsage,
       fmt::format("unknown command '{}', and no such file; did you mean {}?", word, nearest));
 }
-
-namespace {
-
-bool has_word(const std::string& text, const std::string& word) {
-  const auto ends_a_word = [&](std::size_t at) { return at >= text.size() || text[at] == ' '; };
-  for (std::size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
-    if ((at == 0 || text[at - 1] == ' ') && ends_a_word(at + word.size())) return true;
-  }
-  return false;
-}
-
-}  // namespace
 
 std::string explain_unknown(const CLI::App& app, const std::string& message,
                             const std::vector<std::string>& arguments) {

@@ -13,12 +13,17 @@
 
 namespace quant::tool {
 
+namespace {
+
+std::string name_of_text(const std::string& path) { return path == "-" ? "standard input" : path; }
+
+}  // namespace
+
 std::string text_of(const std::string& path, Protocol protocol) {
   std::string text = read_text(path);
   if (protocol == Protocol::kLlamaCpp && text.ends_with('\n')) text.pop_back();
   if (text.empty()) {
-    throw Error(ErrorKind::kUsage, fmt::format("{}: the text is empty",
-                                               path == "-" ? "standard input" : path.c_str()));
+    throw Error(ErrorKind::kUsage, fmt::format("{}: the text is empty", name_of_text(path)));
   }
   return text;
 }
@@ -52,7 +57,7 @@ std::vector<Token> encode_text(const Tokenizer& tokenizer, const std::string& pa
     warn(
         fmt::format("{}: {} of {} bytes have no token in this vocabulary and are left out; is it "
                     "UTF-8?",
-                    path == "-" ? "standard input" : path, text.size() - kept, text.size()));
+                    name_of_text(path), text.size() - kept, text.size()));
   }
   return tokens;
 }

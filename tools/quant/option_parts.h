@@ -7,9 +7,10 @@ namespace quant::tool {
 
 /// Accepts whole numbers from `least` on.
 CLI::Validator at_least(int least);
+/// Whole numbers of 64 bits.
+CLI::Validator seed_number();
 /// Finite numbers, not only whole ones: above 0, or from 0 on.
 CLI::Validator above_zero();
-CLI::Validator seed_number();
 CLI::Validator from_zero();
 /// Above 0 and up to 100.
 CLI::Validator percent_above_zero();
