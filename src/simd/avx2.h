@@ -199,12 +199,7 @@ struct Avx2 {
   }
 
   QUANT_SIMD void store_u14x64(uint8_t* high, uint8_t* low, const I32x16 (&v)[4]) {
-    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     const __m256i mask = _mm256_set1_epi16(127);
-    const auto store_bytes = [&](uint8_t * p, __m256i a, __m256i b) __attribute__((always_inline)) {
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
-                          _mm256_permutevar8x32_epi32(_mm256_packs_epi16(a, b), order));
-    };
     for (int i = 0; i < 4; i += 2) {
       const __m256i first = _mm256_packs_epi32(v[i].low, v[i].high);
       const __m256i second = _mm256_packs_epi32(v[i + 1].low, v[i + 1].high);
@@ -214,12 +209,9 @@ struct Avx2 {
   }
 
   QUANT_SIMD void store_u8x64(uint8_t* p, const I32x16 (&v)[4]) {
-    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     for (int i = 0; i < 4; i += 2) {
-      const __m256i first = _mm256_packs_epi32(v[i].low, v[i].high);
-      const __m256i second = _mm256_packs_epi32(v[i + 1].low, v[i + 1].high);
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 16 * i),
-                          _mm256_permutevar8x32_epi32(_mm256_packus_epi16(first, second), order));
+      store_bytes(p + 16 * i, _mm256_packs_epi32(v[i].low, v[i].high),
+                  _mm256_packs_epi32(v[i + 1].low, v[i + 1].high));
     }
   }
 
@@ -384,6 +376,12 @@ struct Avx2 {
   QUANT_SIMD U8x16 lookup_u8(U8x16 table, U8x16 index) { return _mm_shuffle_epi8(table, index); }
 
  private:
+  /// Words of two vectors, each packed by _mm256_packs_epi32, as bytes in their order.
+  QUANT_SIMD void store_bytes(uint8_t* p, __m256i first, __m256i second) {
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm256_permutevar8x32_epi32(_mm256_packus_epi16(first, second), order));
+  }
   QUANT_SIMD __m128i load_64(const void* p) {
     return _mm_loadl_epi64(static_cast<const __m128i*>(p));
   }

@@ -166,22 +166,15 @@ struct Avx512 {
   }
 
   QUANT_SIMD void store_u14x64(uint8_t* high, uint8_t* low, const I32x16 (&v)[4]) {
-    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     const __m512i first = _mm512_packs_epi32(v[0], v[1]);
     const __m512i second = _mm512_packs_epi32(v[2], v[3]);
-    const auto store_bytes = [&](uint8_t * p, __m512i a, __m512i b) __attribute__((always_inline)) {
-      _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, _mm512_packs_epi16(a, b)));
-    };
     store_bytes(high, _mm512_srli_epi16(first, 7), _mm512_srli_epi16(second, 7));
     const __m512i mask = _mm512_set1_epi16(127);
     store_bytes(low, _mm512_and_si512(first, mask), _mm512_and_si512(second, mask));
   }
 
   QUANT_SIMD void store_u8x64(uint8_t* p, const I32x16 (&v)[4]) {
-    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    const __m512i first = _mm512_packs_epi32(v[0], v[1]);
-    const __m512i second = _mm512_packs_epi32(v[2], v[3]);
-    _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, _mm512_packus_epi16(first, second)));
+    store_bytes(p, _mm512_packs_epi32(v[0], v[1]), _mm512_packs_epi32(v[2], v[3]));
   }
 
   // Four bytes in each lane.
@@ -316,6 +309,11 @@ struct Avx512 {
   QUANT_SIMD U8x16 lookup_u8(U8x16 table, U8x16 index) { return _mm_shuffle_epi8(table, index); }
 
  private:
+  /// Words of four vectors, packed two and two by _mm512_packs_epi32, as bytes in their order.
+  QUANT_SIMD void store_bytes(uint8_t* p, __m512i first, __m512i second) {
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, _mm512_packus_epi16(first, second)));
+  }
   /// Sixteen codes of up to 4 bits, each at the bottom of its lane with others above it.
   template <int Bits>
   QUANT_SIMD __m512i shifted_codes(const uint8_t* p) {
