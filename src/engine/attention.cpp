@@ -150,6 +150,22 @@ void Attention::attend_whole(const Layer& layer, const Block& block,
   finish(layer, block, merged);
 }
 
+Attention::Turns Attention::turns_of(const Layer& layer, PositionRange chunks) const noexcept {
+  const PositionRange key_window = split_queries_.key_views[0].window;
+  const PositionRange value_window = split_queries_.value_views[0].window;
+  const auto bytes = [](const KvStore& store, PositionRange window) {
+    return (window.end - window.begin) * store.head_dim() * std::int64_t{sizeof(float)};
+  };
+  const std::int64_t exact = bytes(layer.keys, key_window) + bytes(layer.values, value_window);
+  const std::int64_t chunk =
+      kChunk * static_cast<std::int64_t>(layer.keys.row_bytes() + layer.values.row_bytes());
+  const std::int64_t first = std::min(key_window.begin, value_window.begin) / kChunk;
+  const std::int64_t packed = std::min(first, chunks.end - 1) - chunks.begin;
+  const std::int64_t rest = chunks.end - chunks.begin - packed;
+  const std::int64_t per_exact = 1 + exact / (chunk * rest);
+  return {packed, per_exact, packed + rest * per_exact};
+}
+
 /// A single token: threads share out the chunks of each head as well. Who has begun a head merges
 /// its parts while they are in the cache, for as long as chunks follow each other; who completes
 /// the last part of a head merges the rest. Order and arithmetic are those of attend_whole.
@@ -169,9 +185,11 @@ void Attention::attend_split(const Layer& layer) noexcept {
     split.first_thread.store(-1, std::memory_order_relaxed);
     split.merged = 0;
   }
-  parallel_for(threads_, n_kv_heads_ * n_chunks, [&](std::int64_t index, int thread) {
-    const std::int64_t head = index / n_chunks;
-    const std::int64_t at = index % n_chunks;
+  const Turns turns = turns_of(layer, chunks);
+  parallel_for(threads_, n_kv_heads_ * turns.total, [&](std::int64_t turn, int thread) {
+    const std::int64_t head = turn / turns.total;
+    const std::int64_t at = turns.chunk_at(turn % turns.total);
+    if (at < 0) return;
     const Task task = task_of(static_cast<int>(head), workspaces_[to_size(thread)]);
     SplitHead& split = split_heads_[to_size(head)];
     const Part merged = part_at(head * n_chunks);
@@ -185,7 +203,7 @@ void Attention::attend_split(const Layer& layer) noexcept {
       merge(task, chunks.begin + at, merged, part);
       ++split.merged;
     } else {
-      attend_chunk(task, chunks.begin + at, part_at(index));
+      attend_chunk(task, chunks.begin + at, part_at(head * n_chunks + at));
     }
     if (split.undone.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
     for (std::int64_t chunk = split.merged; chunk < n_chunks; ++chunk) {

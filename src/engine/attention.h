@@ -113,6 +113,22 @@ class Attention {
     int merged;                     // chunks from 0 on that it has merged
   };
 
+  /// How threads share out a head's chunks. Exact rows are more bytes, so that a chunk with some of
+  /// a window takes several turns, of which all but the first are without work: runs of as many
+  /// turns take equally long.
+  struct Turns {
+    std::int64_t packed;     // chunks before the window, a turn each
+    std::int64_t per_exact;  // turns of each chunk after those
+    std::int64_t total;
+
+    /// The chunk of a turn, counted from the first; -1 if it is without work.
+    std::int64_t chunk_at(std::int64_t turn) const noexcept {
+      if (turn < packed) return turn;
+      const std::int64_t exact = turn - packed;
+      return exact % per_exact == 0 ? packed + exact / per_exact : -1;
+    }
+  };
+
   /// The exponent of a part that sees nothing, and a score that is not seen.
   static constexpr float kMasked = -std::numeric_limits<float>::infinity();
 
@@ -122,11 +138,14 @@ class Attention {
   PositionRange chunks_of(const Layer& layer, const Block& block) const noexcept;
   void attend_whole(const Layer& layer, const Block& block, Workspace& work) const noexcept;
   void attend_split(const Layer& layer) noexcept;
+  Turns turns_of(const Layer& layer, PositionRange chunks) const noexcept;
   void prepare(const Task& task) const noexcept;
   // attention_chunk.cpp:
   void attend_chunk(const Task& task, std::int64_t chunk, const Part& part) const noexcept;
-  Fetch fetch_of(const Task& task, MemoryPiece next, const KvStore& store, const QueryView& view,
-                 PositionRange chunk) const noexcept;
+  MemoryPiece window_share(const KvStore& store, int head, const QueryView& view,
+                           std::int64_t position) const noexcept;
+  Fetch fetch_ahead(const Task& task, const KvStore& store, const std::vector<QueryView>& views,
+                    PositionRange rows) const noexcept;
   Fetch score_chunk(const Task& task, PositionRange chunk) const noexcept;
   void score_exact(const Task& task, PositionRange chunk) const noexcept;
   void softmax_chunk(const Task& task, PositionRange chunk, const Part& part,

@@ -21,29 +21,12 @@ PositionRange union_of(const std::vector<QueryView>& views, int count, PositionR
   return all;
 }
 
-/// What a thread comes to after n rows of a chunk: as many of the next one, and behind the last of
-/// a head the first of the next head.
-MemoryPiece rows_after(const void* rows, int n, std::size_t row_bytes) {
-  return {reinterpret_cast<std::uintptr_t>(rows) + to_size(Attention::kChunk) * row_bytes,
-          to_size(n) * row_bytes};
-}
-
-/// The same after n exact rows of d floats: only a run that fills its chunk goes on behind it.
+/// After n exact rows of d floats as many of the next chunk: only a run that fills its chunk goes
+/// on behind it.
 Fetch exact_rows_after(const float* rows, int n, int d) {
   if (n < Attention::kChunk) return {};
-  return {rows_after(rows, n, to_size(d) * sizeof(float)), {}, FetchTo::kL2};
-}
-
-/// A single token reads each row of its window just once, from memory that other layers have pushed
-/// out of the caches. Each of up to sixteen chunks before the window asks for a share.
-MemoryPiece share_of_window(const KvStore& store, int head, const QueryView& view,
-                            PositionRange chunk) {
-  constexpr std::int64_t kMostShares = 16;
-  const std::int64_t end = view.window.begin / Attention::kChunk;
-  const std::int64_t begin = std::max(view.sink.begin / Attention::kChunk, end - kMostShares);
-  const std::int64_t at = chunk.begin / Attention::kChunk;
-  if (at < begin || at >= end) return {};
-  return store.share_of_window(head, static_cast<int>(at - begin), static_cast<int>(end - begin));
+  const std::size_t bytes = to_size(n) * to_size(d) * sizeof(float);
+  return {{reinterpret_cast<std::uintptr_t>(rows) + bytes, bytes}, {}, FetchTo::kL2};
 }
 
 void clear_weights(PositionRange range, PositionRange chunk, float* weights) {
@@ -73,13 +56,37 @@ void Attention::attend_chunk(const Task& task, std::int64_t chunk,
   accumulate_chunk(task, positions, part);
 }
 
-/// What to ask for while a kernel works on packed rows of a chunk: `next`, and the window's share.
-/// view: the first token's.
-Fetch Attention::fetch_of(const Task& task, MemoryPiece next, const KvStore& store,
-                          const QueryView& view, PositionRange chunk) const noexcept {
-  const bool window = task.block.count == 1 && !view.window.empty();
-  return {next, window ? share_of_window(store, task.block.kv_head, view, chunk) : MemoryPiece{},
-          task.layer.fetch_to};
+/// A single token reads each row of its window just once, from memory that other layers have pushed
+/// out of the caches. Each of up to sixteen chunks before it asks for a share.
+MemoryPiece Attention::window_share(const KvStore& store, int head, const QueryView& view,
+                                    std::int64_t position) const noexcept {
+  constexpr std::int64_t kMostShares = 16;
+  if (view.window.empty()) return {};
+  const std::int64_t end = view.window.begin / kChunk - 1;  // the last chunks ask for another head
+  const std::int64_t begin = std::max(view.sink.begin / kChunk, end - kMostShares);
+  const std::int64_t at = position / kChunk;
+  if (at < begin || at >= end) return {};
+  return store.share_of_window(head, static_cast<int>(at - begin), static_cast<int>(end - begin));
+}
+
+/// What to ask for while a kernel works on packed rows: as many that the thread comes to a chunk
+/// later. A single token goes on with the next head then, and asks for its window as well.
+Fetch Attention::fetch_ahead(const Task& task, const KvStore& store,
+                             const std::vector<QueryView>& views,
+                             PositionRange rows) const noexcept {
+  const int head = task.block.kv_head;
+  const QueryView& view = views[to_size(task.block.count - 1)];
+  const FetchTo to = task.layer.fetch_to;
+  const std::int64_t begin = rows.begin + kChunk;
+  const std::int64_t end = rows.end + kChunk;
+  const std::int64_t behind = end - view.packed.end;
+  const MemoryPiece next = store.packed_piece(head, {begin, std::min(end, view.packed.end)});
+  if (task.block.count > 1) return {next, {}, to};
+  if (behind <= 0) return {next, window_share(store, head, view, rows.begin), to};
+  const std::int64_t first = view.packed.begin;
+  const MemoryPiece other = store.packed_piece(
+      head + 1, {first + std::max<std::int64_t>(0, begin - view.packed.end), first + behind});
+  return next.bytes > 0 ? Fetch{next, other, to} : Fetch{other, {}, to};
 }
 
 /// Fills work.scores with the scores of all that is visible. Attention computes for about as long
@@ -99,13 +106,12 @@ Fetch Attention::score_chunk(const Task& task, PositionRange chunk) const noexce
       block.kv_head, union_of(queries.key_views, block.count, chunk, &QueryView::packed),
       [&](std::int64_t p, int n, const std::uint8_t* packed) {
         float* scores = work.scores.data() + (p - chunk.begin);
-        MemoryPiece next = rows_after(packed, n, layer.keys.row_bytes());
+        Fetch ahead = fetch_ahead(task, layer.keys, queries.key_views, {p, p + n});
         if (block.count == 1 && layer.quick_scores) {
-          const std::size_t half = next.bytes / 2;
-          left = {{next.from + half, next.bytes - half}, {}, layer.fetch_to};
-          next.bytes = half;
+          const std::size_t half = ahead.next.bytes / 2;
+          left = {{ahead.next.from + half, ahead.next.bytes - half}, {}, layer.fetch_to};
+          ahead.next.bytes = half;
         }
-        const Fetch ahead = fetch_of(task, next, layer.keys, queries.key_views[0], chunk);
         if (layer.int_scores) {
           layer.key_kernels.score_int(packed, n, key_dim_, ints, rows, scores, kStride, ahead);
         } else {
@@ -204,8 +210,7 @@ void Attention::accumulate_chunk(const Task& task, PositionRange chunk,
       [&](std::int64_t p, int n, const std::uint8_t* packed) {
         const KvKernels& kernels = layer.value_kernels;
         float* weights = work.scores.data() + (p - chunk.begin);
-        const Fetch ahead = fetch_of(task, rows_after(packed, n, layer.values.row_bytes()),
-                                     layer.values, queries.value_views[0], chunk);
+        const Fetch ahead = fetch_ahead(task, layer.values, queries.value_views, {p, p + n});
         if (layer.int_values) {
           kernels.accumulate_int(packed, static_cast<int>(p - chunk.begin), n, value_dim_, weights,
                                  kStride, rows, part.packed, ahead);

@@ -176,6 +176,15 @@ void KvStore::rewind(const Mark& mark) noexcept {
   put_back(window_, mark.window, n_heads_);
 }
 
+MemoryPiece KvStore::packed_piece(int head, PositionRange range) const noexcept {
+  if (range.empty() || head >= n_heads_) return {};
+  const std::int64_t begin = range.begin / kKvPanelRows * kKvPanelRows;
+  const std::int64_t slot = begin < capacity_ ? begin : begin % capacity_;
+  const std::size_t first = to_size(head) * to_size(capacity_) + to_size(slot);
+  const std::size_t rows = to_size(round_up(range.end - begin, kKvPanelRows));
+  return {reinterpret_cast<std::uintptr_t>(packed_.data()) + first * row_bytes_, rows * row_bytes_};
+}
+
 MemoryPiece KvStore::share_of_window(int head, int i, int n) const noexcept {
   constexpr std::size_t kMost = 128 << 10;  // what an L2 cache holds beside the chunks
   const std::size_t bytes = to_size(window_rows_ * head_dim_) * sizeof(float);

@@ -88,7 +88,9 @@ class KvStore {
   /// kKvPanelRows - 1 positions before it.
   template <class Visit>
   void for_packed(int head, PositionRange range, const Visit& visit) const noexcept;
-  /// The same for exact rows of earlier batches, positions in the sink or in the window.
+  /// Where the panels of a range lie, in a ring as if it had no end; nothing behind the last head.
+  MemoryPiece packed_piece(int head, PositionRange range) const noexcept;
+  /// As for_packed for exact rows of earlier batches, positions in the sink or in the window.
   template <class Visit>
   void for_sink(int head, PositionRange range, const Visit& visit) const noexcept;
   template <class Visit>
@@ -139,7 +141,7 @@ void KvStore::for_packed(int head, PositionRange range, const Visit& visit) cons
                                                   static_cast<std::size_t>(capacity_) * row_bytes_;
   if (range.empty()) return;
   for (std::int64_t p = range.begin / kKvPanelRows * kKvPanelRows; p < range.end;) {
-    const std::int64_t slot = p % capacity_;
+    const std::int64_t slot = p < capacity_ ? p : p % capacity_;
     const std::int64_t n = range.end - p < capacity_ - slot ? range.end - p : capacity_ - slot;
     visit(p, static_cast<int>(n), rows + static_cast<std::size_t>(slot) * row_bytes_);
     p += n;
