@@ -2,6 +2,8 @@
 // turns an Error into one line on stderr and the exit code of its kind.
 #pragma once
 
+#include <cstddef>
+#include <new>
 #include <stdexcept>
 #include <string>
 
@@ -25,6 +27,17 @@ class Error : public std::runtime_error {
 
  private:
   ErrorKind kind_;
+};
+
+/// Memory that the system did not give.
+class OutOfMemory : public std::bad_alloc {
+ public:
+  explicit OutOfMemory(std::size_t bytes) noexcept : bytes_(bytes) {}
+  /// What was asked for at once.
+  std::size_t bytes() const noexcept { return bytes_; }
+
+ private:
+  std::size_t bytes_;
 };
 
 }  // namespace quant

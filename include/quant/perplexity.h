@@ -30,6 +30,7 @@ struct PlanOptions {
   int chunks = 0;             ///< at most this many windows; 0 = all
   std::int64_t offset = 0;    ///< tokens at the text's beginning that are left out
   bool allow_longer = false;  ///< a context beyond what the model was trained for
+  std::string text_name = "the text";  ///< what errors call it
 };
 
 /// One pass from an empty cache; tokens[first_scored…] are scored.

@@ -4,13 +4,14 @@
 #include <stdlib.h>
 
 #include <cstddef>
-#include <new>
 #include <utility>
+
+#include "quant/error.h"
 
 namespace quant {
 
 /// A fixed-size array of trivially copyable T, aligned to a cache line at least and not
-/// initialised, so that pages become resident only when they are written. Throws std::bad_alloc.
+/// initialised, so that pages become resident only when they are written. Throws OutOfMemory.
 template <class T>
 class AlignedBuffer {
  public:
@@ -20,9 +21,12 @@ class AlignedBuffer {
   /// alignment: a power of two, at least kAlignment.
   explicit AlignedBuffer(std::size_t size, std::size_t alignment = kAlignment) : size_(size) {
     if (size == 0) return;
-    if (size > (static_cast<std::size_t>(-1) - kAlignment) / sizeof(T)) throw std::bad_alloc();
+    constexpr std::size_t kMost = static_cast<std::size_t>(-1) - kAlignment;
+    if (size > kMost / sizeof(T)) throw OutOfMemory(kMost);
     void* memory = nullptr;
-    if (::posix_memalign(&memory, alignment, allocated_bytes()) != 0) throw std::bad_alloc();
+    if (::posix_memalign(&memory, alignment, allocated_bytes()) != 0) {
+      throw OutOfMemory(allocated_bytes());
+    }
     data_ = static_cast<T*>(memory);
   }
   ~AlignedBuffer() { ::free(data_); }

@@ -162,9 +162,10 @@ EvalPlan plan_evaluation(const Model& model, std::span<const Token> tokens,
   if (const std::optional<Token> bos = tokenizer.prefix()) text.prefix.push_back(*bos);
   const std::int64_t whole = text.size() + static_cast<std::int64_t>(text.prefix.size());
   if (text.tokens.empty() || whole < 2) {
-    refuse(skipped > 0 ? fmt::format("an offset of {} leaves less than 2 of the text's {} tokens",
-                                     options.offset, n_tokens)
-                       : "the text is too short: perplexity needs at least 2 tokens");
+    refuse(skipped > 0 ? fmt::format("an offset of {} leaves less than 2 of the {} tokens of {}",
+                                     options.offset, n_tokens, options.text_name)
+                       : fmt::format("{} is too short: perplexity needs at least 2 tokens",
+                                     options.text_name));
   }
   check_context(model, options.context, options.allow_longer);
   EvalPlan plan{.protocol = options.protocol,

@@ -1,6 +1,8 @@
 // quant check: a record is repeated, and what differs is found.
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "cli/model_and_text.h"
 
 namespace quant::test {
@@ -32,6 +34,11 @@ class CheckCommand : public ModelAndText {
     nlohmann::ordered_json json = nlohmann::ordered_json::parse(read_file(file));
     change(json);
     write_file(file, json.dump());
+  }
+  template <class Record>
+  static void set_loss(Record& record, double nll) {
+    record["mean_nll"] = nll;
+    record["perplexity"] = std::exp(nll);
   }
 
   std::string text2 = write("text2.txt", "falls mainly on the plain, and on nothing else at all");
@@ -69,7 +76,7 @@ TEST_F(CheckCommand, ARegressionIsFoundAndNamed) {
   const std::string baseline = comparison_baseline();
   edit(baseline, [](auto& json) {
     auto& row = json["rows"][1];
-    row["mean_nll"] = row["mean_nll"].template get<double>() - 0.01;
+    set_loss(row, row["mean_nll"].template get<double>() - 0.01);
   });
   const CommandResult result = run_quant({"check", baseline, "--percent", "0.5", "--junit",
                                           path("junit.xml"), "--summary", path("summary.md")});
@@ -92,7 +99,7 @@ TEST_F(CheckCommand, PairedIntervalsFindWhatIsSurelyWorse) {
   const std::string baseline = perplexity_baseline();
   edit(baseline, [](auto& json) {
     for (auto& loss : json["losses"]) loss = loss.template get<double>() - 0.001;
-    json["mean_nll"] = json["mean_nll"].template get<double>() - 0.001;
+    set_loss(json, json["mean_nll"].template get<double>() - 0.001);
   });
   const CommandResult result = run_quant({"check", baseline, "--tolerance", "interval"});
   EXPECT_EQ(result.exit_code, 1);
@@ -121,10 +128,22 @@ TEST_F(CheckCommand, WhatIsNotComparableIsNamed) {
   expect_refusal(run_quant({"check", baseline}), 3, {"tokens_sha256"});
 }
 
+TEST_F(CheckCommand, ARecordThatContradictsItselfIsRefused) {
+  for (const std::string& baseline : {perplexity_baseline(), comparison_baseline()}) {
+    edit(baseline, [](auto& json) {
+      auto& record = json.contains("rows") ? json["rows"][1] : json;
+      record["perplexity"] = 2.0 * record["perplexity"].template get<double>();
+    });
+    expect_refusal(run_quant({"check", baseline}), 2, {baseline, "contradict", "--update"});
+    EXPECT_EQ(run_quant({"check", baseline, "--update"}).exit_code, 0);
+    EXPECT_EQ(run_quant({"check", baseline, "--tolerance", "exact"}).exit_code, 0);
+  }
+}
+
 TEST_F(CheckCommand, UpdateWritesANewBaseline) {
   const std::string baseline = perplexity_baseline();
   const std::string before = read_file(baseline);
-  edit(baseline, [](auto& json) { json["mean_nll"] = 1.0; });
+  edit(baseline, [](auto& json) { set_loss(json, 1.0); });
   EXPECT_EQ(run_quant({"check", baseline}).exit_code, 1);
   const CommandResult update = run_quant({"check", baseline, "--update", "-j", "1"});
   EXPECT_EQ(update.exit_code, 0) << update.err;

@@ -146,6 +146,7 @@ TEST_F(PerplexityCommand, TextFromAPipe) {
     EXPECT_EQ(result.json()["text_path"], "-");
   }
   expect_refusal(Command({model, "--ppl"}).pipe_in("").run(), 2, {"empty"});
+  expect_refusal(run_quant({model, "--ppl", text, "--offset", "99999"}), 2, {"99999", "text.txt"});
 }
 
 TEST_F(PerplexityCommand, LlamaCppSpellings) {

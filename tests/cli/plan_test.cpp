@@ -48,6 +48,31 @@ TEST(PlanCommand, OfAModelFile) {
   EXPECT_GT(plan({model})["ram_bytes"].get<std::int64_t>(), std::int64_t{64} << 20);
 }
 
+TEST(PlanCommand, AContextOfOnesOwn) {
+  const std::vector<std::string> planned = {"plan", "--shape", "llama-3.2-3b", "-k",
+                                            "fp16", "-c",      "40000"};
+  const nlohmann::json r = plan({planned.begin() + 1, planned.end()});
+  ASSERT_EQ(r["rows"][0]["kv_bytes"].size(), 1u);
+  // 28 layers, 8 KV heads of 128, keys and values of two bytes.
+  EXPECT_EQ(r["rows"][0]["kv_bytes"]["40000"], std::int64_t{28} * 8 * 128 * 2 * 2 * 40000);
+  EXPECT_TRUE(r.contains("working_bytes_40000"));
+  const CommandResult text = run_quant(planned);
+  expect_quiet_success(text);
+  EXPECT_NE(text.out.find("| 40000 |"), std::string::npos) << text.out;
+  EXPECT_NE(text.out.find("at 40000 tokens"), std::string::npos) << text.out;
+}
+
+TEST(PlanCommand, WeightsThatAloneAreTooMuch) {
+  const std::vector<std::string> planned = {"plan",  "--shape", "llama-3.2-3b", "-k",  "fp16",
+                                            "--ram", "2GiB",    "--weights",    "3GiB"};
+  const CommandResult text = run_quant(planned);
+  expect_quiet_success(text);
+  EXPECT_NE(text.out.find("The weights alone"), std::string::npos) << text.out;
+  const nlohmann::json r = plan({planned.begin() + 1, planned.end()});
+  EXPECT_EQ(r["weights_fit"], false);
+  EXPECT_EQ(r["rows"][0]["longest_context"], 0);
+}
+
 TEST(PlanCommand, QualityOfAComparisonIsJoined) {
   const TempDir dir;
   const std::string model = write_tiny_model(dir.path(), {});

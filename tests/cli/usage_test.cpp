@@ -49,6 +49,7 @@ TEST_F(Usage, HelpAndVersionGoToStdout) {
 TEST_F(Usage, NothingToDo) {
   expect_refusal(run_quant({}), 2, {"no model", "quant model.gguf"});
   expect_refusal(with_model({}), 2, {"nothing to do", "--ppl FILE"});
+  expect_refusal(run_quant({"tokenize", model}), 2, {"text is required", "quant tokenize --help"});
 }
 
 TEST_F(Usage, UnknownOptionsNameTheNearest) {

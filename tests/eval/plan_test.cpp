@@ -138,7 +138,10 @@ TEST(PlanContext, TooShort) {
   };
   refused(without_bos(), 0, 0, "too short");
   refused(with_bos(), 0, 0, "too short");
-  refused(without_bos(), 1, 0, "too short");
+  refused(without_bos(), 1, 0, "the text is too short");
+  expect_error(ErrorKind::kUsage, "a.txt is too short: ", [] {
+    plan_evaluation(without_bos(), text_of(1), {.text_name = "a.txt"});
+  });
   refused(without_bos(), 100, 1, "scores nothing");
   refused(with_bos(), 100, 1, "scores nothing");
   EXPECT_EQ(plan_evaluation(with_bos(), text_of(1), {}).scored_tokens(), 1);

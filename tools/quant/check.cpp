@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "commands.h"
 #include "comparison.h"
@@ -13,6 +14,18 @@
 
 namespace quant::tool {
 namespace {
+
+/// A record that was changed by hand, or mixed from several. Throws Error(kUsage).
+void require_consistent(const Json& record, const std::string& file) {
+  const Json& perplexity = record.at("perplexity");
+  const double nll = record.at("mean_nll").get<double>();
+  if (!perplexity.is_number()) return;  // not finite
+  if (std::abs(std::log(perplexity.get<double>()) - nll) <= 1e-9 * std::max(1.0, nll)) return;
+  throw Error(ErrorKind::kUsage,
+              fmt::format("{}: a perplexity of {} and a mean_nll of {} contradict each other; "
+                          "--update measures the baseline again",
+                          file, perplexity.get<double>(), nll));
+}
 
 /// What has to be run, as the baseline says it.
 struct Repetition {
@@ -31,6 +44,7 @@ std::vector<std::string> strings_of(const Json& value) {
 Repetition repetition_of(const Json& baseline, const RunOptions& run, const CheckArguments& check) {
   Repetition r{run, {}, {}, baseline.contains("baseline")};
   const Json& record = r.comparison ? baseline.at("baseline") : baseline;
+  if (!check.update) require_consistent(record, check.baseline);
   if (run.model.empty()) r.run.model = record.at("model_path").get<std::string>();
   r.run.context = record.at("context").get<int>();
   r.run.batch = std::max(record.at("batch").get<int>(), 1);
@@ -55,6 +69,7 @@ Repetition repetition_of(const Json& baseline, const RunOptions& run, const Chec
     r.compare.margin_percent = baseline.at("margin_percent").get<double>();
     r.run.key_type.clear();
     for (const Json& row : baseline.at("rows")) {
+      if (!check.update) require_consistent(row, check.baseline);
       r.run.key_type +=
           (r.run.key_type.empty() ? "" : ",") + row.at("configuration").get<std::string>();
     }

@@ -195,6 +195,9 @@ Options parse_options(int argc, const char* const* argv) {
     return options;
   } catch (const CLI::ExtrasError& e) {
     throw Error(ErrorKind::kUsage, explain_unknown(used(), e.what(), arguments));
+  } catch (const CLI::RequiredError& e) {
+    const std::string command = used().get_parent() == nullptr ? "" : used().get_name() + " ";
+    throw Error(ErrorKind::kUsage, fmt::format("{}; see: quant {}--help", e.what(), command));
   } catch (const CLI::ParseError& e) {
     throw Error(ErrorKind::kUsage, e.what());
   }

@@ -15,7 +15,8 @@
 namespace quant::tool {
 namespace {
 
-constexpr std::int64_t kContexts[] = {4096, 16384, 32768, 65536, 131072};
+/// Columns of the table, unless -c names one.
+const std::vector<std::int64_t> kContexts = {4096, 16384, 32768, 65536, 131072};
 /// The published table's rows, corrected, and the formats beside them.
 constexpr const char* kPublished =
     "fp32/fp32,fp16/fp16,turbo_kv_4b/fp16,turbo_kv_4b/fp16@k-window=128,uniform_2b/fp16,"
@@ -32,6 +33,7 @@ struct Machine {
   std::size_t weights;
   int batch;
   int threads;
+  std::vector<std::int64_t> contexts;
 };
 
 std::string size_text(double bytes) {
@@ -50,7 +52,8 @@ Machine machine_of(const RunOptions& run, const PlanArguments& plan) {
                   .ram = plan.ram.value_or(usable_memory()),
                   .weights = plan.weights.value_or(0),
                   .batch = run.batch,
-                  .threads = machine_options(run, MathMode::kFast).threads};
+                  .threads = machine_options(run, MathMode::kFast).threads,
+                  .contexts = run.context > 0 ? std::vector<std::int64_t>{run.context} : kContexts};
   if (!plan.shape.empty()) {
     machine.config = shape_config(plan.shape);
     return machine;
@@ -83,7 +86,7 @@ Json plan_row(const Machine& machine, const KvSpec& spec, const Json& measured) 
   Json row{{"configuration", kv_spec_text(spec)}};
   row.update(spec_record(spec));
   row["kv_bytes"] = Json::object();
-  for (const std::int64_t positions : kContexts) {
+  for (const std::int64_t positions : machine.contexts) {
     row["kv_bytes"][std::to_string(positions)] =
         cache_bytes(machine.config, spec, machine.batch, positions);
   }
@@ -99,20 +102,21 @@ Json plan_row(const Machine& machine, const KvSpec& spec, const Json& measured) 
 
 Json plan_record(const Machine& machine, const std::vector<KvSpec>& specs, const Json& measured) {
   const ModelConfig& config = machine.config;
-  Json record{
-      {"schema_version", 1},
-      {"model", machine.name},
-      {"n_layers", config.n_layers},
-      {"n_kv_heads", config.n_kv_heads},
-      {"key_dim", config.key_dim},
-      {"value_dim", config.value_dim},
-      {"context_length", config.context_length},
-      {"ram_bytes", machine.ram},
-      {"weight_bytes", machine.weights},
-      {"working_bytes_4096", working_bytes(config, machine.batch, machine.threads, kContexts[0])},
-      {"batch", machine.batch},
-      {"threads", machine.threads},
-      {"rows", Json::array()}};
+  Json record{{"schema_version", 1},
+              {"model", machine.name},
+              {"n_layers", config.n_layers},
+              {"n_kv_heads", config.n_kv_heads},
+              {"key_dim", config.key_dim},
+              {"value_dim", config.value_dim},
+              {"context_length", config.context_length},
+              {"ram_bytes", machine.ram},
+              {"weight_bytes", machine.weights},
+              {"weights_fit", machine.weights < machine.ram},
+              {fmt::format("working_bytes_{}", machine.contexts.front()),
+               working_bytes(config, machine.batch, machine.threads, machine.contexts.front())},
+              {"batch", machine.batch},
+              {"threads", machine.threads},
+              {"rows", Json::array()}};
   for (const KvSpec& spec : specs) {
     record["rows"].push_back(plan_row(machine, spec, measured));
   }
@@ -129,22 +133,30 @@ std::string quality_cells(const Json& row) {
                      has_kl ? fmt::format("{:.5f}", row["kl_mean"].get<double>()) : "-");
 }
 
-std::string report(const Json& r, bool quality) {
+/// "32K" where that is exact.
+std::string context_text(std::int64_t positions) {
+  return positions % 1024 == 0 ? fmt::format("{}K", positions / 1024)
+                               : fmt::format("{}", positions);
+}
+
+std::string report(const Json& r, const std::vector<std::int64_t>& contexts, bool quality) {
+  const std::int64_t first = contexts.front();
   const std::int64_t trained = r["context_length"].get<std::int64_t>();
   std::string out = fmt::format(
       "{}: {} layers, {} KV heads of {} (values {}), trained for {} tokens\n"
-      "{} of memory, {} of weights{}, {} of working memory at 4096 tokens (batch {}, {} "
-      "threads)\n\n",
+      "{} of memory, {} of weights{}, {} of working memory at {} tokens (batch {}, {} "
+      "threads)\n{}\n",
       r["model"].get<std::string>(), r["n_layers"].get<int>(), r["n_kv_heads"].get<int>(),
       r["key_dim"].get<int>(), r["value_dim"].get<int>(), trained,
       size_text(r["ram_bytes"].get<double>()), size_text(r["weight_bytes"].get<double>()),
       r["weight_bytes"] == 0 ? " (a shape has none: --weights)" : "",
-      size_text(r["working_bytes_4096"].get<double>()), r["batch"].get<int>(),
-      r["threads"].get<int>());
+      size_text(r[fmt::format("working_bytes_{}", first)].get<double>()), first,
+      r["batch"].get<int>(), r["threads"].get<int>(),
+      r["weights_fit"].get<bool>() ? "" : "The weights alone take all of the memory.\n");
   out += "| keys/values | longest context |";
   std::string line = "|---|---|";
-  for (const std::int64_t positions : kContexts) {
-    out += fmt::format(" {}K |", positions / 1024);
+  for (const std::int64_t positions : contexts) {
+    out += fmt::format(" {} |", context_text(positions));
     line += "---|";
   }
   if (quality) {
@@ -173,7 +185,7 @@ void run_plan(const RunOptions& run, const PlanArguments& plan) {
   const Machine machine = machine_of(run, plan);
   const Json measured = plan.quality.empty() ? Json(nullptr) : read_record(plan.quality);
   const Json record = plan_record(machine, specs, measured);
-  emit(run, run.json ? to_text(record) : report(record, !plan.quality.empty()));
+  emit(run, run.json ? to_text(record) : report(record, machine.contexts, !plan.quality.empty()));
 }
 
 }  // namespace quant::tool

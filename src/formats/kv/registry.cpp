@@ -25,6 +25,12 @@ struct Alias {
   KvType type;
 };
 constexpr Alias kAliases[] = {{"f32", KvType::kFp32}, {"f16", KvType::kFp16}};
+/// llama.cpp's cache types that are not among ours, and what takes about as many bits.
+constexpr Alias kForeign[] = {{"q4_0", KvType::kUniform4b},
+                              {"q4_1", KvType::kUniform4b},
+                              {"iq4_nl", KvType::kTurboKv4b},
+                              {"q5_0", KvType::kQ8_0},
+                              {"q5_1", KvType::kQ8_0}};
 
 /// " window 64", or " k-window 64 v-window 8" where the sides differ.
 std::string describe_sides(std::string_view what, int key, int value) {
@@ -52,11 +58,15 @@ KvType parse_kv_type(std::string_view name) {
   for (const Alias& alias : kAliases) {
     if (alias.name == name) return alias.type;
   }
-  const std::string nearest = nearest_name(name, names);
-  throw Error(ErrorKind::kUsage,
-              fmt::format("unknown KV type '{}'{}; known: {}", name,
-                          nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest),
-                          fmt::join(names, ", ")));
+  std::string nearest = nearest_name(name, names);
+  for (const Alias& foreign : kForeign) {
+    if (foreign.name == name) nearest = kv_format_info(foreign.type).name;
+  }
+  throw Error(
+      ErrorKind::kUsage,
+      fmt::format("unknown KV type '{}'{}: {}", name,
+                  nearest.empty() ? "; known" : fmt::format("; did you mean '{}'? Known", nearest),
+                  fmt::join(names, ", ")));
 }
 
 void require_head_dim(KvType type, int head_dim) {
