@@ -12,11 +12,13 @@ function(quant_add_isa_sources target prefix)
     # GCC would otherwise form all products of a block before it adds the first, and run out of
     # registers; what multiplies and adds in one instruction is in no danger.
     list(APPEND avx2_flags "$<$<CXX_COMPILER_ID:GNU>:-fno-tree-reassoc;-fno-tree-ter>")
+    # Checks for undefined behaviour make these take the compiler longer than ten minutes each; the
+    # scalar file has the same templates and keeps them.
     foreach(isa avx2 avxvnni avx512 amx)
       set(file ${prefix}${isa}.cpp)
       target_sources(${target} PRIVATE ${file})
       set_source_files_properties(${file} TARGET_DIRECTORY ${target}
-        PROPERTIES COMPILE_OPTIONS "${${isa}_flags}")
+        PROPERTIES COMPILE_OPTIONS "${${isa}_flags};-fno-sanitize=undefined")
     endforeach()
   elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
     target_sources(${target} PRIVATE ${prefix}neon.cpp)
