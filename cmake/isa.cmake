@@ -12,8 +12,9 @@ function(quant_add_isa_sources target prefix)
     # GCC would otherwise form all products of a block before it adds the first, and run out of
     # registers; what multiplies and adds in one instruction is in no danger.
     list(APPEND avx2_flags "$<$<CXX_COMPILER_ID:GNU>:-fno-tree-reassoc;-fno-tree-ter>")
-    # Checks for undefined behaviour make these take the compiler longer than ten minutes each; the
-    # scalar file has the same templates and keeps them.
+    # Checks for undefined behaviour make these take the compiler longer than ten minutes each. The
+    # scalar file has the same templates and keeps them; what only a vector unit's own code does goes
+    # without.
     foreach(isa avx2 avxvnni avx512 amx)
       set(file ${prefix}${isa}.cpp)
       target_sources(${target} PRIVATE ${file})

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include <cstddef>
+#include <new>
 #include <utility>
 
 #include "quant/error.h"
@@ -11,7 +12,8 @@
 namespace quant {
 
 /// A fixed-size array of trivially copyable T, aligned to a cache line at least and not
-/// initialised, so that pages become resident only when they are written. Throws OutOfMemory.
+/// initialised, so that pages become resident only when they are written. Throws OutOfMemory,
+/// std::bad_alloc for a number of bytes that does not exist.
 template <class T>
 class AlignedBuffer {
  public:
@@ -21,8 +23,7 @@ class AlignedBuffer {
   /// alignment: a power of two, at least kAlignment.
   explicit AlignedBuffer(std::size_t size, std::size_t alignment = kAlignment) : size_(size) {
     if (size == 0) return;
-    constexpr std::size_t kMost = static_cast<std::size_t>(-1) - kAlignment;
-    if (size > kMost / sizeof(T)) throw OutOfMemory(kMost);
+    if (size > (static_cast<std::size_t>(-1) - kAlignment) / sizeof(T)) throw std::bad_alloc();
     void* memory = nullptr;
     if (::posix_memalign(&memory, alignment, allocated_bytes()) != 0) {
       throw OutOfMemory(allocated_bytes());

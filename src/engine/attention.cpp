@@ -162,7 +162,8 @@ Attention::Turns Attention::turns_of(const Layer& layer, PositionRange chunks) c
   const std::int64_t first = std::min(key_window.begin, value_window.begin) / kChunk;
   const std::int64_t packed = std::min(first, chunks.end - 1) - chunks.begin;
   const std::int64_t rest = chunks.end - chunks.begin - packed;
-  const std::int64_t per_exact = 1 + exact / (chunk * rest);
+  // If all have some of a window, they take equally long as they are.
+  const std::int64_t per_exact = packed > 0 ? 1 + exact / (chunk * rest) : 1;
   return {packed, per_exact, packed + rest * per_exact};
 }
 

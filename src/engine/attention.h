@@ -115,7 +115,7 @@ class Attention {
 
   /// How threads share out a head's chunks. Exact rows are more bytes, so that a chunk with some of
   /// a window takes several turns, of which all but the first are without work: runs of as many
-  /// turns take equally long.
+  /// turns take equally long. A sink is taken for short.
   struct Turns {
     std::int64_t packed;     // chunks before the window, a turn each
     std::int64_t per_exact;  // turns of each chunk after those
@@ -138,6 +138,7 @@ class Attention {
   PositionRange chunks_of(const Layer& layer, const Block& block) const noexcept;
   void attend_whole(const Layer& layer, const Block& block, Workspace& work) const noexcept;
   void attend_split(const Layer& layer) noexcept;
+  /// For the views that prepare() put into split_queries_.
   Turns turns_of(const Layer& layer, PositionRange chunks) const noexcept;
   void prepare(const Task& task) const noexcept;
   // attention_chunk.cpp:

@@ -57,20 +57,22 @@ void Attention::attend_chunk(const Task& task, std::int64_t chunk,
 }
 
 /// A single token reads each row of its window just once, from memory that other layers have pushed
-/// out of the caches. Each of up to sixteen chunks before it asks for a share.
+/// out of the caches. Each of up to sixteen chunks before it asks for a share; the last ones ask
+/// for the next head instead.
 MemoryPiece Attention::window_share(const KvStore& store, int head, const QueryView& view,
                                     std::int64_t position) const noexcept {
   constexpr std::int64_t kMostShares = 16;
   if (view.window.empty()) return {};
-  const std::int64_t end = view.window.begin / kChunk - 1;  // the last chunks ask for another head
-  const std::int64_t begin = std::max(view.sink.begin / kChunk, end - kMostShares);
+  const std::int64_t end = view.window.begin / kChunk - 1;
+  const std::int64_t begin = std::max(view.packed.begin / kChunk, end - kMostShares);
   const std::int64_t at = position / kChunk;
   if (at < begin || at >= end) return {};
   return store.share_of_window(head, static_cast<int>(at - begin), static_cast<int>(end - begin));
 }
 
-/// What to ask for while a kernel works on packed rows: as many that the thread comes to a chunk
-/// later. A single token goes on with the next head then, and asks for its window as well.
+/// What to ask for while a kernel works on packed rows: as many rows that the thread comes to a
+/// chunk later. After the last ones a single token goes on with the next head (of a batch that is a
+/// guess), and it asks for its window as well.
 Fetch Attention::fetch_ahead(const Task& task, const KvStore& store,
                              const std::vector<QueryView>& views,
                              PositionRange rows) const noexcept {
@@ -83,9 +85,10 @@ Fetch Attention::fetch_ahead(const Task& task, const KvStore& store,
   const MemoryPiece next = store.packed_piece(head, {begin, std::min(end, view.packed.end)});
   if (task.block.count > 1) return {next, {}, to};
   if (behind <= 0) return {next, window_share(store, head, view, rows.begin), to};
+  const PositionRange ahead{std::max<std::int64_t>(0, begin - view.packed.end), behind};
   const std::int64_t first = view.packed.begin;
   const MemoryPiece other = store.packed_piece(
-      head + 1, {first + std::max<std::int64_t>(0, begin - view.packed.end), first + behind});
+      head + 1, view.packed.clipped_to({first + ahead.begin, first + ahead.end}));
   return next.bytes > 0 ? Fetch{next, other, to} : Fetch{other, {}, to};
 }
 

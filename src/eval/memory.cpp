@@ -28,7 +28,7 @@ constexpr ModelShape kShapes[] = {
 constexpr std::int64_t kMostPositions = std::int64_t{1} << 40;
 /// Logits that exist at one time on one thread, and attention's rows and chunk: see src/engine.
 constexpr int kHeadTile = 128 * 512;
-constexpr int kAttentionRows = 48;
+constexpr int kAttentionRows = 96;
 constexpr int kAttentionChunk = 256;
 
 }  // namespace

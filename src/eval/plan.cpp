@@ -53,15 +53,15 @@ void add_chunks(std::span<const Token> tokens, std::span<const Token> bos, EvalP
 }
 
 /// BOS, where it is on, also stands in front of the whole text.
-void plan_llamacpp(const Text& text, EvalPlan& plan) {
+void plan_llamacpp(const Text& text, const std::string& name, EvalPlan& plan) {
   std::vector<Token> all = text.prefix;
   all.insert(all.end(), text.tokens.begin(), text.tokens.end());
   const std::size_t context = static_cast<std::size_t>(plan.context);
   if (all.size() < 2 * context) {
     refuse(
-        fmt::format("the llamacpp protocol needs at least 2 x {} tokens and the text has {}; "
-                    "choose a smaller -c or a longer text",
-                    context, all.size()));
+        fmt::format("the llamacpp protocol needs at least 2 x {} tokens and {} has {}; choose a "
+                    "smaller -c or a longer text",
+                    context, name, all.size()));
   }
   add_chunks(all, text.prefix, plan);
   // Also what lies under a BOS is in no window.
@@ -187,7 +187,7 @@ EvalPlan plan_evaluation(const Model& model, std::span<const Token> tokens,
       plan_contexts(text, plan);
       break;
     case Protocol::kLlamaCpp:
-      plan_llamacpp(text, plan);
+      plan_llamacpp(text, options.text_name, plan);
       break;
     case Protocol::kStrided:
       plan.stride = options.stride > 0 ? options.stride : std::max(1, plan.context / 2);

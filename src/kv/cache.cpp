@@ -143,7 +143,7 @@ bool KvStore::encode(const KvKernels& kernels, int head, std::int64_t position,
   std::uint8_t packed[kKvMaxHeadDim * sizeof(float)];
   if (!kernels.encode(row, head_dim_, packed)) return false;
   const auto put = role_ == KvRole::kKeys ? kernels.put_key : kernels.put_value;
-  put(packed, head_dim_, position % capacity_,
+  put(packed, head_dim_, slot_of(position),
       packed_.data() + to_size(head) * to_size(capacity_) * row_bytes_);
   return true;
 }
@@ -179,8 +179,7 @@ void KvStore::rewind(const Mark& mark) noexcept {
 MemoryPiece KvStore::packed_piece(int head, PositionRange range) const noexcept {
   if (range.empty() || head >= n_heads_) return {};
   const std::int64_t begin = range.begin / kKvPanelRows * kKvPanelRows;
-  const std::int64_t slot = begin < capacity_ ? begin : begin % capacity_;
-  const std::size_t first = to_size(head) * to_size(capacity_) + to_size(slot);
+  const std::size_t first = to_size(head) * to_size(capacity_) + to_size(slot_of(begin));
   const std::size_t rows = to_size(round_up(range.end - begin, kKvPanelRows));
   return {reinterpret_cast<std::uintptr_t>(packed_.data()) + first * row_bytes_, rows * row_bytes_};
 }

@@ -118,6 +118,10 @@ class KvStore {
     std::size_t bytes;
   };
   Parts parts_for(std::int64_t positions) const noexcept;
+  /// Only rings wrap: the others are spared a division at each visit.
+  std::int64_t slot_of(std::int64_t position) const noexcept {
+    return position < capacity_ ? position : position % capacity_;
+  }
 
   KvRole role_;
   KvSide side_;
@@ -141,7 +145,7 @@ void KvStore::for_packed(int head, PositionRange range, const Visit& visit) cons
                                                   static_cast<std::size_t>(capacity_) * row_bytes_;
   if (range.empty()) return;
   for (std::int64_t p = range.begin / kKvPanelRows * kKvPanelRows; p < range.end;) {
-    const std::int64_t slot = p < capacity_ ? p : p % capacity_;
+    const std::int64_t slot = slot_of(p);
     const std::int64_t n = range.end - p < capacity_ - slot ? range.end - p : capacity_ - slot;
     visit(p, static_cast<int>(n), rows + static_cast<std::size_t>(slot) * row_bytes_);
     p += n;

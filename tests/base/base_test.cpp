@@ -95,6 +95,13 @@ TEST(AlignedBuffer, MovesItsMemory) {
 
 TEST(AlignedBuffer, ImpossibleSizesAreNotUnderstoodAsSmallOnes) {
   EXPECT_THROW(AlignedBuffer<double>(static_cast<std::size_t>(-1) / 4), std::bad_alloc);
+  constexpr std::size_t kTooMuch = std::size_t{1} << 60;
+  try {
+    AlignedBuffer<char> buffer(kTooMuch);
+    FAIL() << "there is no such memory";
+  } catch (const OutOfMemory& error) {
+    EXPECT_EQ(error.bytes(), kTooMuch);
+  }
 }
 
 TEST(MappedFile, ShowsTheBytes) {

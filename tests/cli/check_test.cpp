@@ -140,6 +140,14 @@ TEST_F(CheckCommand, ARecordThatContradictsItselfIsRefused) {
   }
 }
 
+TEST_F(CheckCommand, ARecordWithoutAPerplexityIsRefused) {
+  for (const nlohmann::json& wrong : {nlohmann::json(nullptr), nlohmann::json("5.3")}) {
+    const std::string baseline = perplexity_baseline();
+    edit(baseline, [&](auto& json) { json["perplexity"] = wrong; });
+    expect_refusal(run_quant({"check", baseline}), 2, {baseline, "no finite perplexity"});
+  }
+}
+
 TEST_F(CheckCommand, UpdateWritesANewBaseline) {
   const std::string baseline = perplexity_baseline();
   const std::string before = read_file(baseline);

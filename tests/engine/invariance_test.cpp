@@ -99,6 +99,25 @@ TEST(Invariance, DifferentSidesTogether) {
                    random_tokens(kPositions, 7));
 }
 
+/// Contexts of several chunks: those of a window count for more when threads share out a single
+/// token's, whose head or heads end on either side of the middle.
+TEST(Invariance, LongContextsWithWindows) {
+  constexpr RunShape kRuns[] = {{1, 2}, {1, 3}};
+  for (const int n_kv_heads : {1, 2}) {
+    const TempDir dir;
+    TinyModelSpec spec;
+    spec.n_layers = 1;
+    spec.n_kv_heads = n_kv_heads;
+    spec.context_length = 1024;
+    const auto model = Model::load(write_tiny_model(dir.path(), spec));
+    const std::vector<Token> tokens = random_tokens(600, 7);
+    expect_invariant(model, {{KvType::kTurboKv4b, 128, 4}, {KvType::kTurboKv4b, 300, 0}}, tokens,
+                     kRuns);
+    expect_invariant(model, {{KvType::kUniform2b, 60, 270}, {KvType::kFp16, 0, 270}}, tokens,
+                     kRuns);
+  }
+}
+
 /// Fast math makes inputs ready for both kinds of products.
 TEST(Invariance, CodesAndFloatsInOneModel) {
   const TempDir dir;

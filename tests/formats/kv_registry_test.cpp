@@ -64,8 +64,13 @@ TEST(KvRegistry, UnknownNamesGetASuggestion) {
                [] { parse_kv_type("turbo_kv_4"); });
   expect_error(ErrorKind::kUsage, "did you mean 'uniform_2b'?",
                [] { parse_kv_type("unifrom_2b"); });
-  expect_error(ErrorKind::kUsage, "'q4_0'; did you mean 'uniform_4b'? Known: fp32, fp16",
-               [] { parse_kv_type("q4_0"); });
+  for (const char* name : {"q4_0", "q4_1", "iq4_nl"}) {
+    expect_error(ErrorKind::kUsage, "'; did you mean 'uniform_4b'? Known: fp32, fp16",
+                 [&] { parse_kv_type(name); });
+  }
+  for (const char* name : {"q5_0", "q5_1"}) {
+    expect_error(ErrorKind::kUsage, "did you mean 'q8_0'?", [&] { parse_kv_type(name); });
+  }
   expect_error(ErrorKind::kUsage, "'mxfp4_moe_special'; known: fp32, fp16, bf16, q8_0, uniform_2b",
                [] { parse_kv_type("mxfp4_moe_special"); });
   expect_error(ErrorKind::kUsage, "known: fp32", [] { parse_kv_type(""); });

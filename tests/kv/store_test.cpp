@@ -231,6 +231,28 @@ TEST(KvCache, GrowthKeepsTheRowsOfEveryLayer) {
   }
 }
 
+TEST(KvStore, APieceIsThePanelsOfItsRows) {
+  for (const int sliding_window : {0, 300}) {
+    Feeder feeder({KvType::kFp16, 0, 0}, sliding_window, 8);
+    feeder.append_all(1000, 8);
+    const std::size_t row = feeder.store.row_bytes();
+    for (const PositionRange range : {PositionRange{768, 1000}, {800, 832}, {805, 806}}) {
+      for (int head = 0; head < kHeads; ++head) {
+        const MemoryPiece piece = feeder.store.packed_piece(head, range);
+        feeder.store.for_packed(head, range, [&](std::int64_t p, int n, const std::uint8_t* rows) {
+          EXPECT_EQ(piece.from, reinterpret_cast<std::uintptr_t>(rows));
+          EXPECT_EQ(piece.bytes % (kKvPanelRows * row), 0u);
+          EXPECT_GE(piece.bytes, static_cast<std::size_t>(n) * row);
+          EXPECT_LT(piece.bytes, static_cast<std::size_t>(n + kKvPanelRows) * row);
+          EXPECT_EQ(p, range.begin / kKvPanelRows * kKvPanelRows);
+        });
+      }
+    }
+    EXPECT_EQ(feeder.store.packed_piece(kHeads, {800, 900}).bytes, 0u);
+    EXPECT_EQ(feeder.store.packed_piece(0, {900, 900}).bytes, 0u);
+  }
+}
+
 TEST(KvStore, SharesOfAWindowAreItsRows) {
   constexpr std::size_t kRow = kDim * sizeof(float);
   for (const int window : {1, 100, 256, 2048, 2049}) {

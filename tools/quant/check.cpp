@@ -19,7 +19,11 @@ namespace {
 void require_consistent(const Json& record, const std::string& file) {
   const Json& perplexity = record.at("perplexity");
   const double nll = record.at("mean_nll").get<double>();
-  if (!perplexity.is_number()) return;  // not finite
+  if (!perplexity.is_number()) {
+    throw Error(ErrorKind::kUsage, fmt::format("{}: a record has no finite perplexity; --update "
+                                               "measures the baseline again",
+                                               file));
+  }
   if (std::abs(std::log(perplexity.get<double>()) - nll) <= 1e-9 * std::max(1.0, nll)) return;
   throw Error(ErrorKind::kUsage,
               fmt::format("{}: a perplexity of {} and a mean_nll of {} contradict each other; "

@@ -90,11 +90,12 @@ CheckedRow check_row(const Json& before, const Json& now,
   row["kv_bytes"] = now["kv_bytes"];
   const std::string why = complaint(row, check);
   row["passed"] = why.empty();
+  const Json& perplexity = row["perplexity"];
   std::string message = fmt::format(
-      "perplexity {:.6f}, was {:.6f} ({:+.4f} %), loss {:+.6f}{} nats, cache {} bytes, was {}",
-      now["perplexity"].get<double>(), before["perplexity"].get<double>(),
-      100.0 * std::expm1(delta), delta, interval, row["kv_bytes"].get<std::int64_t>(),
-      row["kv_bytes_before"].get<std::int64_t>());
+      "perplexity {}, was {:.6f} ({:+.4f} %), loss {:+.6f}{} nats, cache {} bytes, was {}",
+      perplexity.is_number() ? fmt::format("{:.6f}", perplexity.get<double>()) : "not finite",
+      before["perplexity"].get<double>(), 100.0 * std::expm1(delta), delta, interval,
+      row["kv_bytes"].get<std::int64_t>(), row["kv_bytes_before"].get<std::int64_t>());
   if (!why.empty()) message += ": " + why;
   row["message"] = message;
   const std::string name = row["configuration"].get<std::string>();

@@ -68,6 +68,13 @@ void ProgressBar::update(std::int64_t done, std::int64_t total) {
   std::fflush(stderr);
 }
 
+std::string format_bytes(double bytes) {
+  constexpr double kMiB = 1 << 20;
+  constexpr double kGiB = 1 << 30;
+  return bytes < kGiB ? fmt::format("{:.1f} MiB", bytes / kMiB)
+                      : fmt::format("{:.2f} GiB", bytes / kGiB);
+}
+
 std::string format_duration(double seconds) {
   if (seconds < 100.0) return fmt::format("{:.0f} s", seconds);
   if (seconds < 6000.0) return fmt::format("{:.0f} min", seconds / 60.0);

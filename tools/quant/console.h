@@ -16,6 +16,9 @@ void report_error(const std::string& message);
 /// "40 s", "12 min", "3.5 h".
 std::string format_duration(double seconds);
 
+/// "512.0 MiB", "7.00 GiB".
+std::string format_bytes(double bytes);
+
 /// Standard input is a pipe, a file or a socket: something was given on purpose.
 bool stdin_is_piped();
 

@@ -67,9 +67,9 @@ int main(int argc, char** argv) {
     return error.exit_code();
   } catch (const quant::OutOfMemory& error) {
     report_error(
-        fmt::format("not enough memory for another {:.1f} GiB; choose a smaller context "
-                    "(-c), batch (-b) or KV format",
-                    static_cast<double>(error.bytes()) / (1 << 30)));
+        fmt::format("not enough memory for another {}; choose a smaller context (-c), "
+                    "batch (-b) or KV format",
+                    format_bytes(static_cast<double>(error.bytes()))));
   } catch (const std::bad_alloc&) {
     report_error("not enough memory; choose a smaller context (-c), batch (-b) or KV format");
   } catch (const std::system_error& error) {

@@ -62,12 +62,11 @@ std::vector<Token> encode_text(const Tokenizer& tokenizer, const std::string& pa
   return tokens;
 }
 
-PlannedText plan_text(const Model& model, const std::string& path, const PlanOptions& wanted) {
+PlannedText plan_text(const Model& model, const std::string& path, PlanOptions wanted) {
   PlannedText planned{path, text_of(path, wanted.protocol), {}, {}};
   planned.tokens = encode_text(model.tokenizer(), path, planned.text);
-  PlanOptions named = wanted;
-  named.text_name = name_of_text(path);
-  planned.plan = plan_evaluation(model, planned.tokens, named);
+  wanted.text_name = name_of_text(path);
+  planned.plan = plan_evaluation(model, planned.tokens, wanted);
   return planned;
 }
 

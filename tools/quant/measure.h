@@ -42,7 +42,7 @@ struct PlannedText {
   std::vector<Token> tokens;
   EvalPlan plan;
 };
-PlannedText plan_text(const Model& model, const std::string& path, const PlanOptions& wanted);
+PlannedText plan_text(const Model& model, const std::string& path, PlanOptions wanted);
 /// Says on stderr how much of the text is left out, beyond an offset that was asked for.
 void say_what_is_left_out(const EvalPlan& plan);
 /// The session's options for a plan.

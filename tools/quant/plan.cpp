@@ -6,6 +6,7 @@
 
 #include "commands.h"
 #include "configurations.h"
+#include "console.h"
 #include "files.h"
 #include "quant/cpu.h"
 #include "quant/error.h"
@@ -16,14 +17,12 @@ namespace quant::tool {
 namespace {
 
 /// Columns of the table, unless -c names one.
-const std::vector<std::int64_t> kContexts = {4096, 16384, 32768, 65536, 131072};
+constexpr std::int64_t kContexts[] = {4096, 16384, 32768, 65536, 131072};
 /// The published table's rows, corrected, and the formats beside them.
 constexpr const char* kPublished =
     "fp32/fp32,fp16/fp16,turbo_kv_4b/fp16,turbo_kv_4b/fp16@k-window=128,uniform_2b/fp16,"
     "uniform_2b/fp16@k-window=128,uniform_2b/fp16@k-window=256,uniform_2b/fp16@k-window=512,"
     "turbo_kv_4b/turbo_kv_4b,turbo_kv_4b/turbo_kv_4b@window=128:sink=4";
-constexpr double kKiB = 1024.0;
-constexpr double kGiB = kKiB * kKiB * kKiB;
 
 /// What is planned for.
 struct Machine {
@@ -35,11 +34,6 @@ struct Machine {
   int threads;
   std::vector<std::int64_t> contexts;
 };
-
-std::string size_text(double bytes) {
-  return bytes < kGiB ? fmt::format("{:.1f} MiB", bytes / (kKiB * kKiB))
-                      : fmt::format("{:.2f} GiB", bytes / kGiB);
-}
 
 Machine machine_of(const RunOptions& run, const PlanArguments& plan) {
   if (run.model.empty() == plan.shape.empty()) {
@@ -53,7 +47,8 @@ Machine machine_of(const RunOptions& run, const PlanArguments& plan) {
                   .weights = plan.weights.value_or(0),
                   .batch = run.batch,
                   .threads = machine_options(run, MathMode::kFast).threads,
-                  .contexts = run.context > 0 ? std::vector<std::int64_t>{run.context} : kContexts};
+                  .contexts = {std::begin(kContexts), std::end(kContexts)}};
+  if (run.context > 0) machine.contexts = {run.context};
   if (!plan.shape.empty()) {
     machine.config = shape_config(plan.shape);
     return machine;
@@ -102,7 +97,7 @@ Json plan_row(const Machine& machine, const KvSpec& spec, const Json& measured) 
 
 Json plan_record(const Machine& machine, const std::vector<KvSpec>& specs, const Json& measured) {
   const ModelConfig& config = machine.config;
-  Json record{{"schema_version", 1},
+  Json record{{"schema_version", 2},
               {"model", machine.name},
               {"n_layers", config.n_layers},
               {"n_kv_heads", config.n_kv_heads},
@@ -112,11 +107,14 @@ Json plan_record(const Machine& machine, const std::vector<KvSpec>& specs, const
               {"ram_bytes", machine.ram},
               {"weight_bytes", machine.weights},
               {"weights_fit", machine.weights < machine.ram},
-              {fmt::format("working_bytes_{}", machine.contexts.front()),
-               working_bytes(config, machine.batch, machine.threads, machine.contexts.front())},
+              {"working_bytes", Json::object()},
               {"batch", machine.batch},
               {"threads", machine.threads},
               {"rows", Json::array()}};
+  for (const std::int64_t positions : machine.contexts) {
+    record["working_bytes"][std::to_string(positions)] =
+        working_bytes(config, machine.batch, machine.threads, positions);
+  }
   for (const KvSpec& spec : specs) {
     record["rows"].push_back(plan_row(machine, spec, measured));
   }
@@ -140,7 +138,7 @@ std::string context_text(std::int64_t positions) {
 }
 
 std::string report(const Json& r, const std::vector<std::int64_t>& contexts, bool quality) {
-  const std::int64_t first = contexts.front();
+  const std::string first = std::to_string(contexts.front());
   const std::int64_t trained = r["context_length"].get<std::int64_t>();
   std::string out = fmt::format(
       "{}: {} layers, {} KV heads of {} (values {}), trained for {} tokens\n"
@@ -148,10 +146,10 @@ std::string report(const Json& r, const std::vector<std::int64_t>& contexts, boo
       "threads)\n{}\n",
       r["model"].get<std::string>(), r["n_layers"].get<int>(), r["n_kv_heads"].get<int>(),
       r["key_dim"].get<int>(), r["value_dim"].get<int>(), trained,
-      size_text(r["ram_bytes"].get<double>()), size_text(r["weight_bytes"].get<double>()),
+      format_bytes(r["ram_bytes"].get<double>()), format_bytes(r["weight_bytes"].get<double>()),
       r["weight_bytes"] == 0 ? " (a shape has none: --weights)" : "",
-      size_text(r[fmt::format("working_bytes_{}", first)].get<double>()), first,
-      r["batch"].get<int>(), r["threads"].get<int>(),
+      format_bytes(r["working_bytes"][first].get<double>()), first, r["batch"].get<int>(),
+      r["threads"].get<int>(),
       r["weights_fit"].get<bool>() ? "" : "The weights alone take all of the memory.\n");
   out += "| keys/values | longest context |";
   std::string line = "|---|---|";
@@ -169,7 +167,7 @@ std::string report(const Json& r, const std::vector<std::int64_t>& contexts, boo
     out += fmt::format("| {} | {}{} |", row["configuration"].get<std::string>(), longest,
                        longest > trained ? "*" : "");
     for (const auto& [positions, bytes] : row["kv_bytes"].items()) {
-      out += fmt::format(" {} |", size_text(bytes.get<double>()));
+      out += fmt::format(" {} |", format_bytes(bytes.get<double>()));
     }
     out += (quality ? quality_cells(row) : "") + "\n";
   }

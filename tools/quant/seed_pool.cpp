@@ -50,7 +50,8 @@ PairedResult compare_seeds(const std::vector<const StoredCell*>& cells,
                            const std::vector<const StoredCell*>& baselines) {
   const bool one = cells.size() == 1;
   const Runs runs = one ? differences(*cells[0], baselines[0]) : by_stretch(cells, baselines);
-  const std::vector<PairedRun> paired(runs.begin(), runs.end());
+  std::vector<PairedRun> paired;
+  for (const std::vector<double>& run : runs) paired.push_back({run});
   // A token is scored once by each seed at most.
   const int block = kBlockTokens * static_cast<int>(cells.size());
   PairedResult result = compare_paired(paired, {.block_tokens = block});

@@ -25,10 +25,10 @@ struct Alias {
   KvType type;
 };
 constexpr Alias kAliases[] = {{"f32", KvType::kFp32}, {"f16", KvType::kFp16}};
-/// llama.cpp's cache types that are not among ours, and what takes about as many bits.
+/// llama.cpp's cache types that are not among ours, and the smallest of ours with no fewer bits.
 constexpr Alias kForeign[] = {{"q4_0", KvType::kUniform4b},
                               {"q4_1", KvType::kUniform4b},
-                              {"iq4_nl", KvType::kTurboKv4b},
+                              {"iq4_nl", KvType::kUniform4b},
                               {"q5_0", KvType::kQ8_0},
                               {"q5_1", KvType::kQ8_0}};
 
