@@ -7,7 +7,10 @@
 # Peers with and without AMX: see docs/performance.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || { sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+case ${1:-} in "" | -*) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;; esac
+for model in "$@"; do
+  [ -r "$model" ] || { echo "$model: cannot be read" >&2; exit 4; }
+done
 peer=${PEER_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/quant/peer}
 threads=${THREADS:-2} rounds=${ROUNDS:-5} depths=${DEPTHS:-0 7680}
 prompt=512 generated=32
@@ -23,7 +26,6 @@ ninja -C build quant >&2
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 for model in "$@"; do
-  [ -r "$model" ] || { echo "$model: cannot be read" >&2; exit 4; }
   for depth in $depths; do
     types=(); [ "$depth" -eq 0 ] || types=(-k turbo_kv_4b -v turbo_kv_4b)
     for round in $(seq "$rounds"); do

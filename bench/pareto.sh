@@ -9,6 +9,9 @@
 # May be interrupted and called again.
 set -euo pipefail
 [ $# -ge 2 ] || { sed -n 's/^#   /usage: /p' "$0" >&2; exit 2; }
+for file in "$1" "$2"; do
+  [ -r "$file" ] || { echo "$file: cannot be read" >&2; exit 4; }
+done
 root=$(cd "$(dirname "$0")/.." && pwd)
 model=$(realpath "$1")
 text=$(realpath "$2")

@@ -36,7 +36,7 @@ struct BenchResult {
   Rate decode;
   std::size_t cache_bytes;          ///< allocated
   std::size_t decode_weight_bytes;  ///< weights read for one decoded token
-  std::size_t decode_cache_bytes;   ///< packed rows read for one decoded token at this depth
+  std::size_t decode_cache_bytes;   ///< rows read for one decoded token at this depth
   double prefill_products;          ///< multiply-adds with weights for one token of prefill
 };
 

@@ -97,16 +97,21 @@ std::size_t bytes_of(const Matrix& w) {
   return static_cast<std::size_t>(w.n_panels()) * w.panel_bytes;
 }
 
-/// Packed bytes that the query at position `depth` reads.
+/// Bytes of packed and exact rows that the query at position `depth` reads.
 std::size_t cache_bytes_read(const Session& session, int depth) {
   const ModelConfig& config = session.model().config();
   const KvSpec& kv = session.options().kv;
   std::size_t bytes = 0;
   for (const LayerConfig& layer : config.layers) {
     const auto side_bytes = [&](const KvSide& side, int dim) {
-      const PositionRange packed = query_view(side, layer.sliding_window, depth).packed;
-      return static_cast<std::size_t>(packed.end - packed.begin) *
-             kv_format_info(side.type).row_bytes(dim) * static_cast<std::size_t>(config.n_kv_heads);
+      const QueryView view = query_view(side, layer.sliding_window, depth);
+      const auto rows = [](PositionRange range) {
+        return static_cast<std::size_t>(range.end - range.begin);
+      };
+      const std::size_t exact_row = static_cast<std::size_t>(dim) * sizeof(float);
+      const std::size_t head = rows(view.packed) * kv_format_info(side.type).row_bytes(dim) +
+                               (rows(view.sink) + rows(view.window)) * exact_row;
+      return head * static_cast<std::size_t>(config.n_kv_heads);
     };
     bytes += side_bytes(kv.key, config.key_dim) + side_bytes(kv.value, config.value_dim);
   }

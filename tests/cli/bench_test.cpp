@@ -29,6 +29,41 @@ TEST(BenchCommand, RecordIsComplete) {
   }
 }
 
+TEST(BenchCommand, ExactRowsAreRead) {
+  const TempDir dir;
+  const std::string model = write_tiny_model(dir.path(), {});
+  const auto bytes_read = [&](std::vector<std::string> cache) {
+    std::vector<std::string> arguments = {"bench", model, "-p", "0",           "-n",    "1",
+                                          "-d",    "99",  "-k", "turbo_kv_4b", "-v",    "fp16",
+                                          "-r",    "1",   "-j", "1",           "--json"};
+    arguments.insert(arguments.end(), cache.begin(), cache.end());
+    const CommandResult result = run_quant(arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return result.json()["rows"][0]["decode_cache_bytes"].get<std::int64_t>();
+  };
+  constexpr std::int64_t kHeads = 2 * 2;  // layers, KV heads; of 16 values
+  constexpr std::int64_t kTurbo = 10;
+  constexpr std::int64_t kHalves = 32;
+  constexpr std::int64_t kExact = 64;
+  EXPECT_EQ(bytes_read({}), kHeads * 100 * (kTurbo + kHalves));
+  EXPECT_EQ(bytes_read({"--k-window", "30", "--sink", "4"}),
+            kHeads * (66 * kTurbo + 34 * kExact + 96 * kHalves + 4 * kExact));
+  EXPECT_EQ(bytes_read({"--window", "1000"}), kHeads * 100 * 2 * kExact);
+}
+
+TEST(BenchCommand, TablesNameTheCache) {
+  const TempDir dir;
+  const std::string model = write_tiny_model(dir.path(), {});
+  for (const char* form : {"--md", "--csv"}) {
+    const CommandResult result =
+        run_quant({"bench", "-d", "0,9", model, "-p", "4", "-n", "1", "-r", "1", "-j", "1", "-k",
+                   "turbo_kv_4b", "--k-window", "8", "--sink", "4", form});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_NE(result.out.find("turbo_kv_4b/fp16@k-window=8:sink=4"), std::string::npos)
+        << result.out;
+  }
+}
+
 TEST(BenchCommand, RefusesWhatTheModelCannotHold) {
   const TempDir dir;
   const std::string model = write_tiny_model(dir.path(), {});

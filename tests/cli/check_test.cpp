@@ -135,7 +135,8 @@ TEST_F(CheckCommand, ARecordThatContradictsItselfIsRefused) {
       record["perplexity"] = 2.0 * record["perplexity"].template get<double>();
     });
     expect_refusal(run_quant({"check", baseline}), 2, {baseline, "contradict", "--update"});
-    EXPECT_EQ(run_quant({"check", baseline, "--update"}).exit_code, 0);
+    const CommandResult update = run_quant({"check", baseline, "--update", "--json"});
+    EXPECT_EQ(update.json()["updated"], true) << update.err;
     EXPECT_EQ(run_quant({"check", baseline, "--tolerance", "exact"}).exit_code, 0);
   }
 }
@@ -146,6 +147,12 @@ TEST_F(CheckCommand, ARecordWithoutAPerplexityIsRefused) {
     edit(baseline, [&](auto& json) { json["perplexity"] = wrong; });
     expect_refusal(run_quant({"check", baseline}), 2, {baseline, "no finite perplexity"});
   }
+}
+
+TEST_F(CheckCommand, DamagedLossesAreNoRegression) {
+  const std::string baseline = perplexity_baseline();
+  edit(baseline, [](auto& json) { json["losses"] = {{"x"}}; });
+  expect_refusal(run_quant({"check", baseline}), 2, {baseline, "not a record"});
 }
 
 TEST_F(CheckCommand, UpdateWritesANewBaseline) {

@@ -91,6 +91,11 @@ TEST(PlanCommand, QualityOfAComparisonIsJoined) {
   EXPECT_EQ(r["rows"][1]["kl_mean"], measured["rows"][1]["kl_mean"]);
   EXPECT_EQ(r["rows"][1]["verdict"], measured["rows"][1]["verdict"]);
   EXPECT_FALSE(r["rows"][2].contains("verdict"));
+  TinyModelSpec other;
+  other.seed = 2;
+  const TempDir elsewhere;
+  expect_refusal(run_quant({"plan", write_tiny_model(elsewhere.path(), other), "--quality", run}),
+                 3, {run, "another model", model});
   const CommandResult text = run_quant({"plan", model, "--quality", run});
   expect_quiet_success(text);
   EXPECT_NE(text.out.find("mean KL"), std::string::npos);

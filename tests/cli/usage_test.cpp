@@ -68,6 +68,10 @@ TEST_F(Usage, AMistypedCommandIsNotTakenForAModel) {
   expect_refusal(run_quant({"missing", "-p", "a"}), 4, {"missing"});
 }
 
+TEST_F(Usage, AnEmptyNameIsNoOutputFile) {
+  expect_refusal(with_model({"--info", "-o", ""}), 2, {"--output", "file name"});
+}
+
 TEST_F(Usage, ResultsDoNotReplaceWhatIsRead) {
   const std::string copy = (dir.path() / "copy.gguf").string();
   std::filesystem::copy_file(model, copy);

@@ -18,8 +18,8 @@ constexpr double kMiB = 1024.0 * 1024.0;
 /// Rates that were not asked for are null.
 Json rate(double value) { return value > 0.0 ? Json(value) : Json(nullptr); }
 
-Json bench_row(const BenchResult& r, const MachineLimits& limits, MathMode math,
-               const BenchOptions& options) {
+Json bench_row(const BenchResult& r, const std::string& configuration, const MachineLimits& limits,
+               MathMode math, const BenchOptions& options) {
   const double decode_bytes = static_cast<double>(r.decode_weight_bytes + r.decode_cache_bytes);
   const double peak =
       math == MathMode::kExact ? limits.float_products_per_second : limits.int8_products_per_second;
@@ -38,7 +38,8 @@ Json bench_row(const BenchResult& r, const MachineLimits& limits, MathMode math,
           {"decode_bandwidth_share",
            rate(r.decode.median * decode_bytes / limits.read_bytes_per_second)},
           {"prefill_peak_share", rate(r.prefill.median * r.prefill_products / peak)},
-          {"kv_bytes", r.cache_bytes}};
+          {"kv_bytes", r.cache_bytes},
+          {"configuration", configuration}};
 }
 
 Json bench_record(const Session& session, const RunOptions& run, const MachineLimits& limits,
@@ -50,7 +51,8 @@ Json bench_record(const Session& session, const RunOptions& run, const MachineLi
   record["int8_products_per_second"] = limits.int8_products_per_second;
   record["rows"] = Json::array();
   for (const BenchResult& result : results) {
-    record["rows"].push_back(bench_row(result, limits, session.options().math, options));
+    record["rows"].push_back(bench_row(result, kv_spec_text(session.options().kv), limits,
+                                       session.options().math, options));
   }
   return record;
 }
@@ -78,12 +80,14 @@ std::string csv_of(const Json& record) {
 
 std::string table_of(const Json& record) {
   std::string out =
-      "| depth | prefill t/s (low to high) | share of peak | decode t/s (low to high) | MB read "
+      "| keys/values | depth | prefill t/s (low to high) | share of peak | decode t/s (low to "
+      "high) | MB read "
       "per "
-      "token | share of bandwidth | cache MiB |\n|---|---|---|---|---|---|---|\n";
+      "token | share of bandwidth | MiB allocated |\n|---|---|---|---|---|---|---|---|\n";
   for (const Json& row : record["rows"]) {
     out += fmt::format(
-        "| {} | {} ({} to {}) | {} % | {} ({} to {}) | {} | {} % | {} |\n", row["depth"].get<int>(),
+        "| {} | {} | {} ({} to {}) | {} % | {} ({} to {}) | {} | {} % | {} |\n",
+        row["configuration"].get<std::string>(), row["depth"].get<int>(),
         cell(row["prefill_tokens_per_second"], "{:.1f}"), cell(row["prefill_low"], "{:.1f}"),
         cell(row["prefill_high"], "{:.1f}"), cell(row["prefill_peak_share"], "{:.1f}", 100.0),
         cell(row["decode_tokens_per_second"], "{:.1f}"), cell(row["decode_low"], "{:.1f}"),
@@ -96,11 +100,10 @@ std::string table_of(const Json& record) {
 
 std::string report(const Json& r) {
   return fmt::format(
-             "{} on {} ({}), {} math, {} threads, keys {}, values {}\n"
+             "{} on {} ({}), {} math, {} threads\n"
              "limits: {:.1f} GB/s read, {:.1f} G FP32 and {:.1f} G int8 products per second\n\n",
              r["model_path"].get<std::string>(), r["cpu"].get<std::string>(),
              r["isa"].get<std::string>(), r["math"].get<std::string>(), r["threads"].get<int>(),
-             r["key_type"].get<std::string>(), r["value_type"].get<std::string>(),
              r["read_bytes_per_second"].get<double>() / kGiga,
              r["float_products_per_second"].get<double>() / kGiga,
              r["int8_products_per_second"].get<double>() / kGiga) +

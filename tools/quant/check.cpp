@@ -15,6 +15,10 @@
 namespace quant::tool {
 namespace {
 
+[[noreturn]] void refuse_record(const std::string& file) {
+  throw Error(ErrorKind::kUsage, fmt::format("{}: not a record of --ppl or compare", file));
+}
+
 /// A record that was changed by hand, or mixed from several. Throws Error(kUsage).
 void require_consistent(const Json& record, const std::string& file) {
   const Json& perplexity = record.at("perplexity");
@@ -169,8 +173,7 @@ void run_check(const RunOptions& run, const CheckArguments& check) {
   try {
     repetition = repetition_of(baseline, run, check);
   } catch (const Json::exception&) {
-    throw Error(ErrorKind::kUsage,
-                fmt::format("{}: not a record of --ppl or compare", check.baseline));
+    refuse_record(check.baseline);
   }
   if (std::ranges::find(repetition.compare.texts, "-") != repetition.compare.texts.end()) {
     throw Error(ErrorKind::kUsage,
@@ -184,8 +187,12 @@ void run_check(const RunOptions& run, const CheckArguments& check) {
                             check.baseline));
   }
   if (check.update) {
+    if (!check.texts.empty() || !run.model.empty()) {
+      note(fmt::format("contexts of {} tokens, as in the baseline", repetition.run.context));
+    }
     write_file(check.baseline, to_text(repeat(repetition).record));
-    emit(run, fmt::format("{}: updated\n", check.baseline));
+    const Json updated{{"schema_version", 1}, {"baseline", check.baseline}, {"updated", true}};
+    emit(run, run.json ? to_text(updated) : fmt::format("{}: updated\n", check.baseline));
     return;
   }
   require_comparable(baseline, repetition);
@@ -193,8 +200,12 @@ void run_check(const RunOptions& run, const CheckArguments& check) {
   const std::vector<Json> before_rows = rows_of(baseline);
   const std::vector<Json> now_rows = rows_of(now.record);
   std::vector<CheckedRow> rows;
-  for (std::size_t i = 0; i < before_rows.size(); ++i) {
-    rows.push_back(check_row(before_rows[i], now_rows[i], now.run_lengths, check));
+  try {
+    for (std::size_t i = 0; i < before_rows.size(); ++i) {
+      rows.push_back(check_row(before_rows[i], now_rows[i], now.run_lengths, check));
+    }
+  } catch (const Json::exception&) {
+    refuse_record(check.baseline);
   }
   write_reports(check, rows);
   const auto failed = std::ranges::find(rows, false, &CheckedRow::passed);

@@ -159,6 +159,7 @@ void add_attention(CLI::App& app, RunOptions& run, PplOptions& ppl, AttentionArg
   sub.add_option("--hold", attention.hold,
                  "Percents of the attention to find windows for (default: 50,70,90,99)")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->check(percent_above_zero())
       ->type_name("X,...");
@@ -179,6 +180,7 @@ void add_needle(CLI::App& app, RunOptions& run, NeedleArguments& needle) {
   const auto add_list = [&](const char* name, auto& values, const char* description) {
     return sub.add_option(name, values, description)
         ->delimiter(',')
+        ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
         ->type_name("N,...");
   };

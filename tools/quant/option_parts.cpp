@@ -35,6 +35,12 @@ CLI::Validator seed_number() {
   return number<std::uint64_t>("a whole number from 0 to 18446744073709551615",
                                [](std::uint64_t) { return true; });
 }
+CLI::Validator not_empty() {
+  const auto problem = [](const std::string& text) -> std::string {
+    return text.empty() ? "a file name is missing" : "";
+  };
+  return {problem, "", "a file name"};
+}
 CLI::Validator above_zero() {
   return number<double>("a number above 0",
                         [](double value) { return std::isfinite(value) && value > 0.0; });
@@ -104,6 +110,7 @@ void add_run_options(CLI::App& app, RunOptions& run) {
   begin_group(app, kResultOptions);
   app.add_flag("--json", run.json, "Print results as JSON");
   app.add_option("-o,--output", run.output, "Write the result to a file instead")
+      ->check(not_empty())
       ->type_name("FILE");
 }
 

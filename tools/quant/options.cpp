@@ -102,6 +102,7 @@ void add_bench(CLI::App& app, RunOptions& run, BenchArguments& bench) {
       ->type_name("N");
   sub->add_option("-d,--depth", bench.depths, "Positions in the cache before, comma-separated")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->check(at_least(0))
       ->type_name("N,...");

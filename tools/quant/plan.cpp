@@ -28,6 +28,7 @@ constexpr const char* kPublished =
 struct Machine {
   ModelConfig config;
   std::string name;
+  std::vector<std::string> files;  // of the model; none of a shape
   std::size_t ram;
   std::size_t weights;
   int batch;
@@ -43,6 +44,7 @@ Machine machine_of(const RunOptions& run, const PlanArguments& plan) {
   }
   Machine machine{.config = {},
                   .name = plan.shape,
+                  .files = {},
                   .ram = plan.ram.value_or(usable_memory()),
                   .weights = plan.weights.value_or(0),
                   .batch = run.batch,
@@ -56,8 +58,19 @@ Machine machine_of(const RunOptions& run, const PlanArguments& plan) {
   const auto model = Model::load(run.model, {.pack_weights = false});
   machine.config = model->config();
   machine.name = run.model;
+  machine.files = model->paths();
   machine.weights = plan.weights.value_or(static_cast<std::size_t>(model->weight_bytes()));
   return machine;
+}
+
+/// Throws Error(kModel) if another model was measured than what is planned for. A shape has no file
+/// to compare.
+void require_same_model(const Json& measured, const std::string& file, const Machine& machine) {
+  if (machine.files.empty()) return;
+  const Json& record = measured.contains("baseline") ? measured["baseline"] : measured;
+  if (record.value("model_sha256", "") == sha256_of_files(machine.files)) return;
+  throw Error(ErrorKind::kModel, fmt::format("{} was measured with another model: {}", file,
+                                             record.value("model_path", "it names none")));
 }
 
 /// The measured record of a configuration, or null.
@@ -182,6 +195,7 @@ void run_plan(const RunOptions& run, const PlanArguments& plan) {
   const std::vector<KvSpec> specs = configurations(chosen);
   const Machine machine = machine_of(run, plan);
   const Json measured = plan.quality.empty() ? Json(nullptr) : read_record(plan.quality);
+  if (!measured.is_null()) require_same_model(measured, plan.quality, machine);
   const Json record = plan_record(machine, specs, measured);
   emit(run, run.json ? to_text(record) : report(record, machine.contexts, !plan.quality.empty()));
 }
