@@ -16,6 +16,7 @@
 
 #include "base/splitmix64.h"
 #include "base/to_size.h"
+#include "eval/statistics.h"
 #include "quant/error.h"
 #include "quant/session.h"
 
@@ -70,7 +71,7 @@ class Cache {
 
 double median(std::vector<double> values) {
   std::ranges::sort(values);
-  return values[values.size() / 2];
+  return quantile(values, 0.5);
 }
 
 void run(const std::string& path, int depth, int tokens, std::span<char*> specs) {

@@ -143,8 +143,6 @@ class Attention {
   void prepare(const Task& task) const noexcept;
   // attention_chunk.cpp:
   void attend_chunk(const Task& task, std::int64_t chunk, const Part& part) const noexcept;
-  MemoryPiece window_share(const KvStore& store, int head, const QueryView& view,
-                           std::int64_t position) const noexcept;
   Fetch fetch_ahead(const Task& task, const KvStore& store, const std::vector<QueryView>& views,
                     PositionRange rows) const noexcept;
   Fetch score_chunk(const Task& task, PositionRange chunk) const noexcept;

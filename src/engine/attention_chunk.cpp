@@ -29,6 +29,20 @@ Fetch exact_rows_after(const float* rows, int n, int d) {
   return {{reinterpret_cast<std::uintptr_t>(rows) + bytes, bytes}, {}, FetchTo::kL2};
 }
 
+/// A single token reads each row of its window just once, from memory that other layers have pushed
+/// out of the caches. Each of up to sixteen chunks before it asks for a share; the last ones ask
+/// for the next head instead.
+MemoryPiece window_share(const KvStore& store, int head, const QueryView& view,
+                         std::int64_t position) {
+  constexpr std::int64_t kMostShares = 16;
+  if (view.window.empty()) return {};
+  const std::int64_t end = view.window.begin / Attention::kChunk - 1;
+  const std::int64_t begin = std::max(view.packed.begin / Attention::kChunk, end - kMostShares);
+  const std::int64_t at = position / Attention::kChunk;
+  if (at < begin || at >= end) return {};
+  return store.share_of_window(head, static_cast<int>(at - begin), static_cast<int>(end - begin));
+}
+
 void clear_weights(PositionRange range, PositionRange chunk, float* weights) {
   if (!range.empty())
     std::fill_n(weights + (range.begin - chunk.begin), range.end - range.begin, 0.0f);
@@ -54,20 +68,6 @@ void Attention::attend_chunk(const Task& task, std::int64_t chunk,
   const Fetch left = score_chunk(task, positions);
   softmax_chunk(task, positions, part, left);
   accumulate_chunk(task, positions, part);
-}
-
-/// A single token reads each row of its window just once, from memory that other layers have pushed
-/// out of the caches. Each of up to sixteen chunks before it asks for a share; the last ones ask
-/// for the next head instead.
-MemoryPiece Attention::window_share(const KvStore& store, int head, const QueryView& view,
-                                    std::int64_t position) const noexcept {
-  constexpr std::int64_t kMostShares = 16;
-  if (view.window.empty()) return {};
-  const std::int64_t end = view.window.begin / kChunk - 1;
-  const std::int64_t begin = std::max(view.packed.begin / kChunk, end - kMostShares);
-  const std::int64_t at = position / kChunk;
-  if (at < begin || at >= end) return {};
-  return store.share_of_window(head, static_cast<int>(at - begin), static_cast<int>(end - begin));
 }
 
 /// What to ask for while a kernel works on packed rows: as many rows that the thread comes to a

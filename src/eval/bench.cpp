@@ -7,6 +7,7 @@
 #include "base/aligned_buffer.h"
 #include "base/parallel.h"
 #include "base/splitmix64.h"
+#include "eval/statistics.h"
 #include "kernels/kernels.h"
 #include "kv/cache.h"
 #include "model/weights.h"
@@ -69,8 +70,7 @@ double burst_rate(float (*burst)(std::int64_t), int products, int threads) {
 
 Rate rate_of(std::vector<double> seconds, int tokens) {
   std::ranges::sort(seconds);
-  const std::size_t n = seconds.size();
-  const double median = n % 2 == 1 ? seconds[n / 2] : 0.5 * (seconds[n / 2 - 1] + seconds[n / 2]);
+  const double median = quantile(seconds, 0.5);
   return {tokens / median, tokens / seconds.back(), tokens / seconds.front()};
 }
 

@@ -18,6 +18,7 @@ constexpr int kLlamaCppContext = 512;
 struct Text {
   std::span<const Token> tokens;
   std::vector<Token> prefix;  // BOS where it is on
+  const std::string& name;    // what errors call it
   std::int64_t room(int context) const { return context - static_cast<int>(prefix.size()); }
   std::int64_t size() const { return static_cast<std::int64_t>(tokens.size()); }
   EvalWindow window(std::int64_t begin, std::int64_t n, std::int64_t first_scored) const {
@@ -53,7 +54,7 @@ void add_chunks(std::span<const Token> tokens, std::span<const Token> bos, EvalP
 }
 
 /// BOS, where it is on, also stands in front of the whole text.
-void plan_llamacpp(const Text& text, const std::string& name, EvalPlan& plan) {
+void plan_llamacpp(const Text& text, EvalPlan& plan) {
   std::vector<Token> all = text.prefix;
   all.insert(all.end(), text.tokens.begin(), text.tokens.end());
   const std::size_t context = static_cast<std::size_t>(plan.context);
@@ -61,7 +62,7 @@ void plan_llamacpp(const Text& text, const std::string& name, EvalPlan& plan) {
     refuse(
         fmt::format("the llamacpp protocol needs at least 2 x {} tokens and {} has {}; choose a "
                     "smaller -c or a longer text",
-                    context, name, all.size()));
+                    context, text.name, all.size()));
   }
   add_chunks(all, text.prefix, plan);
   // Also what lies under a BOS is in no window.
@@ -158,14 +159,14 @@ EvalPlan plan_evaluation(const Model& model, std::span<const Token> tokens,
   const Tokenizer& tokenizer = model.tokenizer();
   const std::int64_t n_tokens = static_cast<std::int64_t>(tokens.size());
   const std::int64_t skipped = std::clamp<std::int64_t>(options.offset, 0, n_tokens);
-  Text text{tokens.subspan(static_cast<std::size_t>(skipped)), {}};
+  Text text{tokens.subspan(static_cast<std::size_t>(skipped)), {}, options.text_name};
   if (const std::optional<Token> bos = tokenizer.prefix()) text.prefix.push_back(*bos);
   const std::int64_t whole = text.size() + static_cast<std::int64_t>(text.prefix.size());
   if (text.tokens.empty() || whole < 2) {
-    refuse(skipped > 0 ? fmt::format("an offset of {} leaves less than 2 of the {} tokens of {}",
-                                     options.offset, n_tokens, options.text_name)
-                       : fmt::format("{} is too short: perplexity needs at least 2 tokens",
-                                     options.text_name));
+    refuse(skipped > 0
+               ? fmt::format("an offset of {} leaves less than 2 of the {} tokens of {}",
+                             options.offset, n_tokens, text.name)
+               : fmt::format("{} is too short: perplexity needs at least 2 tokens", text.name));
   }
   check_context(model, options.context, options.allow_longer);
   EvalPlan plan{.protocol = options.protocol,
@@ -187,7 +188,7 @@ EvalPlan plan_evaluation(const Model& model, std::span<const Token> tokens,
       plan_contexts(text, plan);
       break;
     case Protocol::kLlamaCpp:
-      plan_llamacpp(text, options.text_name, plan);
+      plan_llamacpp(text, plan);
       break;
     case Protocol::kStrided:
       plan.stride = options.stride > 0 ? options.stride : std::max(1, plan.context / 2);

@@ -81,9 +81,9 @@ std::string csv_of(const Json& record) {
 std::string table_of(const Json& record) {
   std::string out =
       "| keys/values | depth | prefill t/s (low to high) | share of peak | decode t/s (low to "
-      "high) | MB read "
-      "per "
-      "token | share of bandwidth | MiB allocated |\n|---|---|---|---|---|---|---|---|\n";
+      "high) "
+      "| MB read per token | share of bandwidth | MiB allocated |\n"
+      "|---|---|---|---|---|---|---|---|\n";
   for (const Json& row : record["rows"]) {
     out += fmt::format(
         "| {} | {} | {} ({} to {}) | {} % | {} ({} to {}) | {} | {} % | {} |\n",

@@ -19,6 +19,14 @@ namespace {
   throw Error(ErrorKind::kUsage, fmt::format("{}: not a record of --ppl or compare", file));
 }
 
+/// All configurations of a record, the baseline of a comparison first.
+std::vector<Json> rows_of(const Json& record) {
+  if (!record.contains("baseline")) return {record};
+  std::vector<Json> rows = {record["baseline"]};
+  rows.insert(rows.end(), record["rows"].begin(), record["rows"].end());
+  return rows;
+}
+
 /// A record that was changed by hand, or mixed from several. Throws Error(kUsage).
 void require_consistent(const Json& record, const std::string& file) {
   const Json& perplexity = record.at("perplexity");
@@ -52,7 +60,6 @@ std::vector<std::string> strings_of(const Json& value) {
 Repetition repetition_of(const Json& baseline, const RunOptions& run, const CheckArguments& check) {
   Repetition r{run, {}, {}, baseline.contains("baseline")};
   const Json& record = r.comparison ? baseline.at("baseline") : baseline;
-  if (!check.update) require_consistent(record, check.baseline);
   if (run.model.empty()) r.run.model = record.at("model_path").get<std::string>();
   r.run.context = record.at("context").get<int>();
   r.run.batch = std::max(record.at("batch").get<int>(), 1);
@@ -77,7 +84,6 @@ Repetition repetition_of(const Json& baseline, const RunOptions& run, const Chec
     r.compare.margin_percent = baseline.at("margin_percent").get<double>();
     r.run.key_type.clear();
     for (const Json& row : baseline.at("rows")) {
-      if (!check.update) require_consistent(row, check.baseline);
       r.run.key_type +=
           (r.run.key_type.empty() ? "" : ",") + row.at("configuration").get<std::string>();
     }
@@ -148,14 +154,6 @@ Repeated repeat(const Repetition& r) {
   return {std::move(measured.record), run_lengths(measured.plan)};
 }
 
-/// All configurations of a record, the baseline of a comparison first.
-std::vector<Json> rows_of(const Json& record) {
-  if (!record.contains("baseline")) return {record};
-  std::vector<Json> rows = {record["baseline"]};
-  rows.insert(rows.end(), record["rows"].begin(), record["rows"].end());
-  return rows;
-}
-
 void write_reports(const CheckArguments& check, const std::vector<CheckedRow>& rows) {
   if (!check.junit.empty()) write_file(check.junit, junit_xml(check.baseline, rows));
   if (!check.summary.empty()) append_file(check.summary, github_summary(check.baseline, rows));
@@ -172,6 +170,9 @@ void run_check(const RunOptions& run, const CheckArguments& check) {
   Repetition repetition{};
   try {
     repetition = repetition_of(baseline, run, check);
+    for (const Json& row : rows_of(baseline)) {
+      if (!check.update) require_consistent(row, check.baseline);
+    }
   } catch (const Json::exception&) {
     refuse_record(check.baseline);
   }

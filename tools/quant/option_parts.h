@@ -9,6 +9,7 @@ namespace quant::tool {
 CLI::Validator at_least(int least);
 /// Whole numbers of 64 bits.
 CLI::Validator seed_number();
+/// A file name: an unset variable of a script is none.
 CLI::Validator not_empty();
 /// Finite numbers, not only whole ones: above 0, or from 0 on.
 CLI::Validator above_zero();
