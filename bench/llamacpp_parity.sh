@@ -12,6 +12,10 @@
 # Prints a Markdown table; fails if a row does not agree.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+case ${1:-} in -*) sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2 ;; esac
+for file in "$@" ${TEXT:+"$TEXT"}; do
+  [ -r "$file" ] || { echo "$file: cannot be read" >&2; exit 4; }
+done
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/quant
 peer=${PEER_DIR:-$cache/peer}/bin

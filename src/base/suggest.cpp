@@ -30,7 +30,8 @@ std::string nearest_name(std::string_view word, std::span<const std::string_view
   for (const std::string_view name : known) {
     const std::size_t distance = edit_distance(word, name);
     const std::size_t limit = std::max<std::size_t>(2, std::max(word.size(), name.size()) / 3);
-    if (distance > limit || (!best.empty() && distance >= best_distance)) continue;
+    const bool near = distance <= limit || (name.size() > 3 && word.starts_with(name));
+    if (!near || (!best.empty() && distance >= best_distance)) continue;
     best = name;
     best_distance = distance;
   }

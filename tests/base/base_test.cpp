@@ -172,6 +172,7 @@ TEST(NearestName, FindsTypingErrors) {
   EXPECT_EQ(nearest_name("--banana", kKnown), "");
   EXPECT_EQ(nearest_name("", kKnown), "");
   EXPECT_EQ(nearest_name("x", {}), "");
+  EXPECT_EQ(nearest_name("--threadsafety-first", kKnown), "--threads");
 }
 
 TEST(Cpu, InstructionSetsAreNamedAndScalarIsLast) {

@@ -64,6 +64,16 @@ TEST(BenchCommand, TablesNameTheCache) {
   }
 }
 
+TEST(BenchCommand, SaysWhatLiesBeyondTheModelsContext) {
+  const TempDir dir;
+  const std::string model = write_tiny_model(dir.path(), {});
+  const CommandResult result = run_quant(
+      {"bench", model, "-d", "600", "-c", "700", "-p", "0", "-n", "1", "-r", "1", "-j", "1"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NE(result.err.find("700 is beyond the 512 tokens"), std::string::npos) << result.err;
+  EXPECT_NE(result.out.find(" 1 thread\n"), std::string::npos) << result.out;
+}
+
 TEST(BenchCommand, RefusesWhatTheModelCannotHold) {
   const TempDir dir;
   const std::string model = write_tiny_model(dir.path(), {});

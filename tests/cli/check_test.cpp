@@ -151,7 +151,34 @@ TEST_F(CheckCommand, ARecordWithoutAPerplexityIsRefused) {
 
 TEST_F(CheckCommand, DamagedLossesAreNoRegression) {
   const std::string baseline = perplexity_baseline();
+  const std::string whole = read_file(baseline);
   edit(baseline, [](auto& json) { json["losses"] = {{"x"}}; });
+  expect_refusal(run_quant({"check", baseline}), 2, {baseline, "losses", "--update"});
+  write_file(baseline, whole);
+  edit(baseline, [](auto& json) { json["losses"].erase(0); });
+  expect_refusal(run_quant({"check", baseline}), 2, {baseline, "losses", "--update"});
+}
+
+TEST_F(CheckCommand, NumbersThatNoOptionTakesAreNamed) {
+  const std::string baseline = perplexity_baseline();
+  const std::string whole = read_file(baseline);
+  const std::pair<const char*, nlohmann::json> wrong[] = {
+      {"context", -5},      {"context", 0},   {"key_window", 1e300}, {"sink", 3.5},
+      {"value_window", -1}, {"batch", "512"}, {"text_offset", 1e10}, {"chunks", nullptr}};
+  for (const auto& [name, value] : wrong) {
+    write_file(baseline, whole);
+    edit(baseline, [&](auto& json) { json[name] = value; });
+    for (const char* update : {"--json", "--update"}) {
+      expect_refusal(run_quant({"check", baseline, update}), 2, {baseline, name, value.dump()});
+    }
+  }
+}
+
+TEST_F(CheckCommand, HashesThatAreNoneAreRefused) {
+  const std::string baseline = comparison_baseline();
+  edit(baseline, [](auto& json) { json["baseline"]["tokens_sha256"].erase(0); });
+  expect_refusal(run_quant({"check", baseline}), 2, {baseline, "tokens_sha256"});
+  edit(baseline, [](auto& json) { json["baseline"]["tokens_sha256"] = 7; });
   expect_refusal(run_quant({"check", baseline}), 2, {baseline, "not a record"});
 }
 

@@ -87,6 +87,21 @@ TEST_F(Generate, SaysWhatTheModelSays) {
   EXPECT_EQ(result.out, "bc!\n");  // ends at EOS, long before -n
 }
 
+TEST_F(Generate, LostBytesOfAPromptAreToldOf) {
+  GgufWriter writer = tiny_model({});
+  std::vector<std::string> tokens(288);
+  for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = "unknown" + std::to_string(i);
+  tokens['a'] = "a";
+  writer.remove("tokenizer.ggml.tokens").add("tokenizer.ggml.tokens", tokens);
+  writer.remove("tokenizer.ggml.merges").add("tokenizer.ggml.merges", std::vector<std::string>{});
+  const std::string path = (dir.path() / "one_letter.gguf").string();
+  writer.write(path);
+  const CommandResult result = run_alone({path, "-p", "aba", "-n", "1"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NE(result.err.find("the prompt: 1 of 3 bytes have no token"), std::string::npos)
+      << result.err;
+}
+
 TEST_F(Generate, JsonRecord) {
   const std::string script =
       Script().then('a', 'b').then('b', 'c').then('c', kEos).write(dir.path());

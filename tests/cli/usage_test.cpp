@@ -65,11 +65,27 @@ TEST_F(Usage, AMistypedCommandIsNotTakenForAModel) {
                  {"unknown command 'needl'", "did you mean needle?"});
   expect_refusal(run_quant({"bnech", "-m", model}), 2, {"'bnech'", "did you mean bench?"});
   expect_refusal(run_quant({"sweeps"}), 2, {"'sweeps'", "did you mean sweep?"});
+  expect_refusal(run_quant({"benchmark", model}), 2, {"'benchmark'", "did you mean bench?"});
   expect_refusal(run_quant({"missing", "-p", "a"}), 4, {"missing"});
+  expect_refusal(run_quant({"bench.gguf", "-p", "a"}), 4, {"bench.gguf"});
 }
 
-TEST_F(Usage, AnEmptyNameIsNoOutputFile) {
+TEST_F(Usage, AnEmptyNameIsNoFile) {
   expect_refusal(with_model({"--info", "-o", ""}), 2, {"--output", "file name"});
+  for (const char* option : {"--save-logits", "--kl-base"}) {
+    expect_refusal(with_model({"--ppl", text, option, ""}), 2, {option, "file name"});
+  }
+  expect_refusal(run_quant({"check", text, "--junit", ""}), 2, {"--junit", "file name"});
+  expect_refusal(run_quant({"needle", model, "--text", text, "--svg", ""}), 2,
+                 {"--svg", "file name"});
+}
+
+TEST_F(Usage, NumbersOutOfRangeAreCalledSo) {
+  expect_refusal(with_model({"-p", "a", "-n", "99999999999"}), 2,
+                 {"99999999999", "out of range", "from 1 on"});
+  expect_refusal(with_model({"-p", "a", "-s", "99999999999999999999"}), 2,
+                 {"out of range", "18446744073709551615"});
+  expect_refusal(with_model({"-p", "a", "-n", "0"}), 2, {"'0' is not"});
 }
 
 TEST_F(Usage, ResultsDoNotReplaceWhatIsRead) {

@@ -95,6 +95,7 @@ void refuse_long_names_with_one_dash(const CLI::App& app,
 void refuse_mistyped_command(const CLI::App& app, const std::vector<std::string>& arguments) {
   if (arguments.empty() || arguments[0].starts_with('-')) return;
   const std::string& word = arguments[0];
+  if (word.find_first_of("./") != std::string::npos) return;  // meant as a file
   const std::vector<std::string> names = command_names(app);
   const std::vector<std::string_view> known(names.begin(), names.end());
   std::error_code no_answer;

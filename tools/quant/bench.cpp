@@ -100,10 +100,11 @@ std::string table_of(const Json& record) {
 
 std::string report(const Json& r) {
   return fmt::format(
-             "{} on {} ({}), {} math, {} threads\n"
+             "{} on {} ({}), {} math, {}\n"
              "limits: {:.1f} GB/s read, {:.1f} G FP32 and {:.1f} G int8 products per second\n\n",
              r["model_path"].get<std::string>(), r["cpu"].get<std::string>(),
-             r["isa"].get<std::string>(), r["math"].get<std::string>(), r["threads"].get<int>(),
+             r["isa"].get<std::string>(), r["math"].get<std::string>(),
+             counted(r["threads"].get<int>(), "thread"),
              r["read_bytes_per_second"].get<double>() / kGiga,
              r["float_products_per_second"].get<double>() / kGiga,
              r["int8_products_per_second"].get<double>() / kGiga) +
@@ -136,6 +137,7 @@ void run_bench(const RunOptions& run, const BenchArguments& bench) {
   }
   options.context = std::max(static_cast<int>(needed), run.context);
   options.reserve = static_cast<int>(needed);
+  warn_beyond_training(options.context, model->config());
   Session session(model, options);
   std::vector<BenchResult> results;
   for (const int depth : bench.depths) {

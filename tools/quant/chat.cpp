@@ -1,5 +1,6 @@
 #include "chat.h"
 
+#include "measure.h"
 #include "quant/error.h"
 #include "quant/score.h"
 
@@ -16,6 +17,8 @@ std::vector<Token> prompt_tokens(const Model& model, const std::string& prompt, 
   if (chat) pieces = render_user_message(require_chat_format(model), prompt);
   std::vector<Token> tokens = encode_context(model.tokenizer(), pieces);
   if (tokens.empty()) throw Error(ErrorKind::kUsage, "the prompt is empty");
+  const Tokenizer& tokenizer = model.tokenizer();
+  warn_of_lost_bytes(tokenizer, tokenizer.encode(prompt), prompt, "the prompt");
   return tokens;
 }
 

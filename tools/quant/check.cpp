@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
+#include "check_baseline.h"
 #include "commands.h"
 #include "comparison.h"
 #include "console.h"
@@ -15,91 +15,8 @@
 namespace quant::tool {
 namespace {
 
-[[noreturn]] void refuse_record(const std::string& file) {
-  throw Error(ErrorKind::kUsage, fmt::format("{}: not a record of --ppl or compare", file));
-}
-
-/// All configurations of a record, the baseline of a comparison first.
-std::vector<Json> rows_of(const Json& record) {
-  if (!record.contains("baseline")) return {record};
-  std::vector<Json> rows = {record["baseline"]};
-  rows.insert(rows.end(), record["rows"].begin(), record["rows"].end());
-  return rows;
-}
-
-/// A record that was changed by hand, or mixed from several. Throws Error(kUsage).
-void require_consistent(const Json& record, const std::string& file) {
-  const Json& perplexity = record.at("perplexity");
-  const double nll = record.at("mean_nll").get<double>();
-  if (!perplexity.is_number()) {
-    throw Error(ErrorKind::kUsage, fmt::format("{}: a record has no finite perplexity; --update "
-                                               "measures the baseline again",
-                                               file));
-  }
-  if (std::abs(std::log(perplexity.get<double>()) - nll) <= 1e-9 * std::max(1.0, nll)) return;
-  throw Error(ErrorKind::kUsage,
-              fmt::format("{}: a perplexity of {} and a mean_nll of {} contradict each other; "
-                          "--update measures the baseline again",
-                          file, perplexity.get<double>(), nll));
-}
-
-/// What has to be run, as the baseline says it.
-struct Repetition {
-  RunOptions run;
-  PplOptions ppl;
-  CompareArguments compare;
-  bool comparison;
-};
-
-/// A string or a list of strings.
-std::vector<std::string> strings_of(const Json& value) {
-  if (value.is_array()) return value.get<std::vector<std::string>>();
-  return {value.get<std::string>()};
-}
-
-Repetition repetition_of(const Json& baseline, const RunOptions& run, const CheckArguments& check) {
-  Repetition r{run, {}, {}, baseline.contains("baseline")};
-  const Json& record = r.comparison ? baseline.at("baseline") : baseline;
-  if (run.model.empty()) r.run.model = record.at("model_path").get<std::string>();
-  r.run.context = record.at("context").get<int>();
-  r.run.batch = std::max(record.at("batch").get<int>(), 1);
-  r.run.math = record.at("math").get<std::string>();
-  r.run.output.clear();
-  if (record.at("text_path").is_null()) {
-    throw Error(
-        ErrorKind::kUsage,
-        fmt::format("{} was measured on the tokens of a file of log-probabilities; make the "
-                    "baseline with --ppl FILE",
-                    check.baseline));
-  }
-  r.ppl.protocol = record.at("protocol").get<std::string>();
-  r.ppl.stride = record.value("stride", 0);
-  r.ppl.chunks = record.value("chunks", 0);
-  r.ppl.offset = record.value("text_offset", std::int64_t{0});
-  r.ppl.allow_longer = true;
-  r.ppl.losses = record.contains("losses");
-  r.ppl.attention_mass = record.contains("exact_key_mass");
-  r.compare.texts = check.texts.empty() ? strings_of(record.at("text_path")) : check.texts;
-  if (r.comparison) {
-    r.compare.margin_percent = baseline.at("margin_percent").get<double>();
-    r.run.key_type.clear();
-    for (const Json& row : baseline.at("rows")) {
-      r.run.key_type +=
-          (r.run.key_type.empty() ? "" : ",") + row.at("configuration").get<std::string>();
-    }
-  } else {
-    r.run.key_type = record.at("key_type").get<std::string>();
-    r.run.value_type = record.at("value_type").get<std::string>();
-    r.run.key_window = record.at("key_window").get<int>();
-    r.run.value_window = record.at("value_window").get<int>();
-    r.run.key_sink = r.run.value_sink = record.at("sink").get<int>();
-  }
-  return r;
-}
-
 /// Which hash differs, before hours are spent. Throws Error(kModel).
-void require_comparable(const Json& baseline, const Repetition& r) {
-  const Json& record = r.comparison ? baseline["baseline"] : baseline;
+void require_comparable(const Repetition& r) {
   const auto require = [&](const char* name, const std::string& what, const std::string& before,
                            const std::string& now) {
     if (before == now) return;
@@ -109,19 +26,17 @@ void require_comparable(const Json& baseline, const Repetition& r) {
                             name, what, now.substr(0, 12), before.substr(0, 12)));
   };
   const auto model = Model::load(r.run.model, {.pack_weights = false});
-  require("model_sha256", r.run.model, record["model_sha256"].get<std::string>(),
-          sha256_of_files(model->paths()));
-  const std::vector<std::string> texts = strings_of(record["text_sha256"]);
-  const std::vector<std::string> tokens = strings_of(record["tokens_sha256"]);
-  if (texts.size() != r.compare.texts.size()) {
+  require("model_sha256", r.run.model, r.model_sha256, sha256_of_files(model->paths()));
+  if (r.text_sha256.size() != r.compare.texts.size()) {
     throw Error(ErrorKind::kUsage, fmt::format("{} texts given and the baseline has {}",
-                                               r.compare.texts.size(), texts.size()));
+                                               r.compare.texts.size(), r.text_sha256.size()));
   }
-  for (std::size_t i = 0; i < texts.size(); ++i) {
+  for (std::size_t i = 0; i < r.text_sha256.size(); ++i) {
     const std::string& path = r.compare.texts[i];
     const std::string text = text_of(path, parse_protocol(r.ppl.protocol));
-    require("text_sha256", path, texts[i], sha256_of(text));
-    require("tokens_sha256", path, tokens[i], tokens_sha256(model->tokenizer().encode(text)));
+    require("text_sha256", path, r.text_sha256[i], sha256_of(text));
+    require("tokens_sha256", path, r.tokens_sha256[i],
+            tokens_sha256(model->tokenizer().encode(text)));
   }
 }
 
@@ -167,15 +82,8 @@ void run_check(const RunOptions& run, const CheckArguments& check) {
     if (!path.empty()) check_writable(path);
   }
   const Json baseline = read_record(check.baseline);
-  Repetition repetition{};
-  try {
-    repetition = repetition_of(baseline, run, check);
-    for (const Json& row : rows_of(baseline)) {
-      if (!check.update) require_consistent(row, check.baseline);
-    }
-  } catch (const Json::exception&) {
-    refuse_record(check.baseline);
-  }
+  const Repetition repetition = repetition_of(baseline, run, check);
+  if (!check.update) require_consistent(baseline, check.baseline);
   if (std::ranges::find(repetition.compare.texts, "-") != repetition.compare.texts.end()) {
     throw Error(ErrorKind::kUsage,
                 "a text from standard input cannot be read twice: give its file "
@@ -196,17 +104,13 @@ void run_check(const RunOptions& run, const CheckArguments& check) {
     emit(run, run.json ? to_text(updated) : fmt::format("{}: updated\n", check.baseline));
     return;
   }
-  require_comparable(baseline, repetition);
+  require_comparable(repetition);
   const Repeated now = repeat(repetition);
   const std::vector<Json> before_rows = rows_of(baseline);
   const std::vector<Json> now_rows = rows_of(now.record);
   std::vector<CheckedRow> rows;
-  try {
-    for (std::size_t i = 0; i < before_rows.size(); ++i) {
-      rows.push_back(check_row(before_rows[i], now_rows[i], now.run_lengths, check));
-    }
-  } catch (const Json::exception&) {
-    refuse_record(check.baseline);
+  for (std::size_t i = 0; i < before_rows.size(); ++i) {
+    rows.push_back(check_row(before_rows[i], now_rows[i], now.run_lengths, check));
   }
   write_reports(check, rows);
   const auto failed = std::ranges::find(rows, false, &CheckedRow::passed);

@@ -7,8 +7,6 @@
 #include "xml.h"
 
 namespace quant::tool {
-namespace {}  // namespace
-
 std::string check_table(const std::vector<CheckedRow>& rows) {
   std::string out;
   for (const CheckedRow& row : rows) {

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "comparison.h"
+#include "console.h"
 
 namespace quant::tool {
 namespace {
@@ -124,19 +125,20 @@ std::string comparison_report(const Json& record) {
   const Json& base = record["baseline"];
   const double margin = record["margin_percent"].get<double>();
   std::string out =
-      fmt::format("{}, {} scored tokens in {} contexts of up to {}, {} math\n\n",
+      fmt::format("{}, {} scored tokens in {} of up to {}, {} math\n\n",
                   base["model_path"].get<std::string>(), base["scored_tokens"].get<std::int64_t>(),
-                  base["contexts"].get<std::int64_t>(), base["context"].get<int>(),
-                  base["math"].get<std::string>());
+                  counted(base["contexts"].get<std::int64_t>(), "context"),
+                  base["context"].get<int>(), base["math"].get<std::string>());
   out += quality_table(record, margin) + "\n" + divergence_table(record) + "\n" +
          cost_table(record) + "\n";
   if (record.contains("texts")) out += text_table(record, margin) + "\n";
   out += fmt::format(
-      "{} tokens/s through {} configurations at once ({} s, {}, {} threads, batch {}), peak memory "
+      "{} tokens/s through {} configurations at once ({} s, {}, {}, batch {}), peak memory "
       "{} MiB\n",
       number(base["tokens_per_second"], "{:.1f}"), record["rows"].size() + 1,
-      number(base["seconds"], "{:.2f}"), base["isa"].get<std::string>(), base["threads"].get<int>(),
-      base["batch"].get<int>(), number(base["peak_rss_bytes"], "{:.1f}", 1.0 / 1024.0 / 1024.0));
+      number(base["seconds"], "{:.2f}"), base["isa"].get<std::string>(),
+      counted(base["threads"].get<int>(), "thread"), base["batch"].get<int>(),
+      number(base["peak_rss_bytes"], "{:.1f}", 1.0 / 1024.0 / 1024.0));
   return out;
 }
 

@@ -68,6 +68,10 @@ void ProgressBar::update(std::int64_t done, std::int64_t total) {
   std::fflush(stderr);
 }
 
+std::string counted(std::int64_t n, std::string_view noun) {
+  return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s");
+}
+
 std::string format_bytes(double bytes) {
   constexpr double kMiB = 1 << 20;
   constexpr double kGiB = 1 << 30;

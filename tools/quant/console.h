@@ -19,6 +19,9 @@ std::string format_duration(double seconds);
 /// "512.0 MiB", "7.00 GiB".
 std::string format_bytes(double bytes);
 
+/// "1 thread", "2 threads".
+std::string counted(std::int64_t n, std::string_view noun);
+
 /// Standard input is a pipe, a file or a socket: something was given on purpose.
 bool stdin_is_piped();
 

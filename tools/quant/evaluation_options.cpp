@@ -64,9 +64,8 @@ void add_compare(CLI::App& app, RunOptions& run, PplOptions& ppl, CompareArgumen
                  "Perplexities within this many percent are equivalent")
       ->check(above_zero())
       ->type_name("PERCENT");
-  sub.add_option("--positions", compare.positions,
-                 "Write loss, difference and divergence by position to a CSV file")
-      ->type_name("FILE");
+  add_file_option(sub, "--positions", compare.positions,
+                  "Write loss, difference and divergence by position to a CSV file");
 }
 
 void add_check(CLI::App& app, RunOptions& run, CheckArguments& check) {
@@ -87,12 +86,11 @@ void add_check(CLI::App& app, RunOptions& run, CheckArguments& check) {
       ->check(from_zero())
       ->type_name("PERCENT");
   sub.add_flag("--update", check.update, "Write what is measured now as the baseline");
-  sub.add_option("--junit", check.junit, "Write a JUnit XML file")->type_name("FILE");
-  sub.add_option("--summary", check.summary, "Append to a GitHub step summary")->type_name("FILE");
+  add_file_option(sub, "--junit", check.junit, "Write a JUnit XML file");
+  add_file_option(sub, "--summary", check.summary, "Append to a GitHub step summary");
   add_machine_options(sub, run.threads, run.isa);
   sub.add_flag("--json", run.json, "Print the result as JSON");
-  sub.add_option("-o,--output", run.output, "Write the result to a file instead")
-      ->type_name("FILE");
+  add_output_option(sub, run);
 }
 
 void add_plan(CLI::App& app, RunOptions& run, PlanArguments& plan) {
@@ -106,8 +104,8 @@ void add_plan(CLI::App& app, RunOptions& run, PlanArguments& plan) {
       ->each([&plan](const std::string&) { plan.configurations_given = true; });
   add_bytes(sub, "--ram", plan.ram, "Memory to plan for (default: this machine's)");
   add_bytes(sub, "--weights", plan.weights, "Memory of the weights (default: the file's tensors)");
-  sub.add_option("--quality", plan.quality, "What compare --json -o wrote, for the quality columns")
-      ->type_name("FILE");
+  add_file_option(sub, "--quality", plan.quality,
+                  "What compare --json -o wrote, for the quality columns");
 }
 
 void add_score(CLI::App& app, RunOptions& run, ScoreArguments& score) {
@@ -132,9 +130,8 @@ void add_diverge(CLI::App& app, RunOptions& run, DivergeArguments& diverge) {
   CLI::App& sub = add_command(app, "diverge", "Where greedy text leaves that of an FP32 cache");
   add_run_options(sub, run);
   begin_group(sub, kTaskOptions);
-  sub.add_option("--prompts", diverge.prompts, "Prompts, one a line (- for standard input)")
-      ->required()
-      ->type_name("FILE");
+  add_file_option(sub, "--prompts", diverge.prompts, "Prompts, one a line (- for standard input)")
+      ->required();
   sub.add_option("-n,--n-predict", diverge.n_predict, "Tokens to generate at most")
       ->check(at_least(1))
       ->type_name("N");
@@ -174,9 +171,8 @@ void add_needle(CLI::App& app, RunOptions& run, NeedleArguments& needle) {
   add_run_options(sub, run);
   begin_group(sub, kTaskOptions);
   sub.get_option("-k")->description("Configurations as in compare");
-  sub.add_option("--text", needle.text, "Text to hide it in (- for standard input)")
-      ->required()
-      ->type_name("FILE");
+  add_file_option(sub, "--text", needle.text, "Text to hide it in (- for standard input)")
+      ->required();
   const auto add_list = [&](const char* name, auto& values, const char* description) {
     return sub.add_option(name, values, description)
         ->delimiter(',')
@@ -200,7 +196,7 @@ void add_needle(CLI::App& app, RunOptions& run, NeedleArguments& needle) {
                "Allow lengths beyond the model's context length");
   begin_group(sub, kResultOptions);
   sub.add_flag("--csv", needle.csv, "Print the cells as CSV")->excludes(sub.get_option("--json"));
-  sub.add_option("--svg", needle.svg, "Write a heat map of each configuration")->type_name("FILE");
+  add_file_option(sub, "--svg", needle.svg, "Write a heat map of each configuration");
 }
 
 }  // namespace quant::tool

@@ -79,10 +79,7 @@ void check_length(const Model& model, const RunOptions& run, std::size_t prompt,
                 fmt::format("the prompt's {} tokens and -n {} exceed the context of {}; lower -n{}",
                             prompt, n_predict, limit, run.context > 0 ? " or raise -c" : ""));
   }
-  if (run.context > model.config().context_length) {
-    warn(fmt::format("-c {} is beyond the {} tokens the model was trained for", run.context,
-                     model.config().context_length));
-  }
+  warn_beyond_training(run.context, model.config());
 }
 
 void hint_at_chat(const Model& model) {

@@ -49,16 +49,20 @@ PlanOptions plan_options(const RunOptions& run, const PplOptions& ppl) {
           .allow_longer = ppl.allow_longer};
 }
 
+void warn_of_lost_bytes(const Tokenizer& tokenizer, const std::vector<Token>& tokens,
+                        const std::string& text, const std::string& name) {
+  const std::size_t kept = tokenizer.decode(tokens, true).size();
+  if (kept >= text.size()) return;
+  warn(
+      fmt::format("{}: {} of {} bytes have no token in this vocabulary and are left out; is it "
+                  "UTF-8?",
+                  name, text.size() - kept, text.size()));
+}
+
 std::vector<Token> encode_text(const Tokenizer& tokenizer, const std::string& path,
                                const std::string& text, bool parse_special) {
   std::vector<Token> tokens = tokenizer.encode(text, parse_special);
-  const std::size_t kept = tokenizer.decode(tokens, true).size();
-  if (kept < text.size()) {
-    warn(
-        fmt::format("{}: {} of {} bytes have no token in this vocabulary and are left out; is it "
-                    "UTF-8?",
-                    name_of_text(path), text.size() - kept, text.size()));
-  }
+  warn_of_lost_bytes(tokenizer, tokens, text, name_of_text(path));
   return tokens;
 }
 

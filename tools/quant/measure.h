@@ -15,7 +15,10 @@ namespace quant::tool {
 /// A text as a protocol reads it: llama-perplexity drops one newline at the end of a file.
 /// Throws Error(kUsage) if nothing is left, Error(kIo).
 std::string text_of(const std::string& path, Protocol protocol);
-/// Its tokens; warns of bytes that the vocabulary cannot express, which have none.
+/// Warns of bytes that the vocabulary cannot express: they are in no token.
+void warn_of_lost_bytes(const Tokenizer& tokenizer, const std::vector<Token>& tokens,
+                        const std::string& text, const std::string& name);
+/// Its tokens; warns of lost bytes.
 std::vector<Token> encode_text(const Tokenizer& tokenizer, const std::string& path,
                                const std::string& text, bool parse_special = false);
 /// The protocol that was asked for, or else the one that the other options need. Throws

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "console.h"
+
 namespace quant::tool {
 namespace {
 
@@ -70,19 +72,19 @@ std::string cell_table(const Json& record, const Json& row) {
 
 std::string needle_report(const Json& record) {
   std::string out =
-      fmt::format("{}, needles in {} ({} form), {} trials a cell, seed {}, {} math\n\n",
+      fmt::format("{}, needles in {} ({} form), {} a cell, seed {}, {} math\n\n",
                   record["model_path"].get<std::string>(), record["text_path"].get<std::string>(),
-                  record["form"].get<std::string>(), record["trials"].get<int>(),
+                  record["form"].get<std::string>(), counted(record["trials"].get<int>(), "trial"),
                   record["seed"].get<std::uint64_t>(), record["math"].get<std::string>());
   out += pooled_table(record);
   out += "\nBy depth and length, exact matches and mean log-probability of the answer:\n";
   for_rows(record, [&](const Json& row) { out += "\n" + cell_table(record, row); });
   return out + fmt::format(
-                   "\n{} tokens/s through {} configurations at once ({} s, {}, {} threads), peak "
+                   "\n{} tokens/s through {} configurations at once ({} s, {}, {}), peak "
                    "memory {:.1f} MiB\n",
                    number(record["tokens_per_second"], "{:.1f}"), record["rows"].size() + 1,
                    number(record["seconds"], "{:.1f}"), record["isa"].get<std::string>(),
-                   record["threads"].get<int>(),
+                   counted(record["threads"].get<int>(), "thread"),
                    record["peak_rss_bytes"].get<double>() / 1024.0 / 1024.0);
 }
 

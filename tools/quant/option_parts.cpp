@@ -18,8 +18,11 @@ CLI::Validator number(std::string meaning, Rule keeps) {
   const auto problem = [meaning, keeps](const std::string& text) -> std::string {
     Number value{};
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    const bool whole_text = error == std::errc() && end == text.data() + text.size();
-    if (whole_text && keeps(value)) return {};
+    const bool is_number = end == text.data() + text.size();
+    if (is_number && error == std::errc() && keeps(value)) return {};
+    if (is_number && error == std::errc::result_out_of_range) {
+      return fmt::format("'{}' is out of range; {} is wanted", text, meaning);
+    }
     return fmt::format("'{}' is not {}", text, meaning);
   };
   return {problem, "", meaning};
@@ -61,6 +64,15 @@ void add_machine_options(CLI::App& app, int& threads, std::string& isa) {
       ->check(at_least(1))
       ->type_name("THREADS");
   app.add_option("--isa", isa, "Force an instruction set: " + known_isas())->type_name("ISA");
+}
+
+CLI::Option* add_file_option(CLI::App& app, const std::string& name, std::string& path,
+                             const std::string& description) {
+  return app.add_option(name, path, description)->check(not_empty())->type_name("FILE");
+}
+
+void add_output_option(CLI::App& app, RunOptions& run) {
+  add_file_option(app, "-o,--output", run.output, "Write the result to a file instead");
 }
 
 namespace {
@@ -109,9 +121,7 @@ void add_run_options(CLI::App& app, RunOptions& run) {
       ->type_name("MODE");
   begin_group(app, kResultOptions);
   app.add_flag("--json", run.json, "Print results as JSON");
-  app.add_option("-o,--output", run.output, "Write the result to a file instead")
-      ->check(not_empty())
-      ->type_name("FILE");
+  add_output_option(app, run);
 }
 
 void add_protocol_options(CLI::App& app, PplOptions& ppl) {

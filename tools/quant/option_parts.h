@@ -20,6 +20,11 @@ CLI::Validator percent_above_zero();
 void begin_group(CLI::App& app, const char* heading);
 /// --threads and --isa.
 void add_machine_options(CLI::App& app, int& threads, std::string& isa);
+/// An option that names a file.
+CLI::Option* add_file_option(CLI::App& app, const std::string& name, std::string& path,
+                             const std::string& description);
+/// --output.
+void add_output_option(CLI::App& app, RunOptions& run);
 /// Model, KV format, context, threads, output.
 void add_run_options(CLI::App& app, RunOptions& run);
 /// --protocol and what belongs to it, without the text.

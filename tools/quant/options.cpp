@@ -40,20 +40,17 @@ void add_task_options(CLI::App& app, Options& options, bool& info) {
   app.add_option("-p,--prompt", options.generate.prompt,
                  "Generate text after a prompt (- for standard input)")
       ->type_name("PROMPT");
-  app.add_option("-f,--file", options.generate.prompt_file,
-                 "File with the prompt, or with the text of --ppl")
-      ->type_name("FILE");
+  add_file_option(app, "-f,--file", options.generate.prompt_file,
+                  "File with the prompt, or with the text of --ppl");
   app.add_flag("--info", info, "Print what is in the model file");
 }
 
 void add_logits_options(CLI::App& app, PplOptions& ppl) {
   begin_group(app, kLogitsOptions);
-  app.add_option("--save-logits", ppl.save_logits,
-                 "Write log-probabilities as llama-perplexity --kl-divergence-base does")
-      ->type_name("FILE");
-  app.add_option("--kl-base", ppl.kl_base,
-                 "Measure KL divergence from the log-probabilities in a file of that kind")
-      ->type_name("FILE");
+  add_file_option(app, "--save-logits", ppl.save_logits,
+                  "Write log-probabilities as llama-perplexity --kl-divergence-base does");
+  add_file_option(app, "--kl-base", ppl.kl_base,
+                  "Measure KL divergence from the log-probabilities in a file of that kind");
 }
 
 void add_generate_options(CLI::App& app, GenerateOptions& generate) {
@@ -219,8 +216,8 @@ SessionOptions machine_options(const RunOptions& run, MathMode default_math) {
   session.batch = run.batch;
   session.threads = run.threads == 0 ? cpus : run.threads;
   if (session.threads > cpus) {
-    note(fmt::format("{} threads asked for, {} used: this process may use {} CPUs", session.threads,
-                     cpus, cpus));
+    note(fmt::format("{} asked for, {} used: this process may use {}",
+                     counted(session.threads, "thread"), cpus, counted(cpus, "CPU")));
     session.threads = cpus;
   }
   session.math = run.math.empty() ? default_math : parse_math_mode(run.math);
@@ -234,6 +231,12 @@ SessionOptions session_options(const RunOptions& run, MathMode default_math) {
   SessionOptions session = machine_options(run, default_math);
   session.kv = {key, value};
   return session;
+}
+
+void warn_beyond_training(int context, const ModelConfig& config) {
+  if (context <= config.context_length) return;
+  warn(fmt::format("a context of {} is beyond the {} tokens the model was trained for", context,
+                   config.context_length));
 }
 
 }  // namespace quant::tool

@@ -191,4 +191,7 @@ SessionOptions machine_options(const RunOptions& run, MathMode default_math);
 /// The same with the run's one KV format.
 SessionOptions session_options(const RunOptions& run, MathMode default_math);
 
+/// Warns of a context that is longer than what the model was trained for.
+void warn_beyond_training(int context, const ModelConfig& config);
+
 }  // namespace quant::tool

@@ -155,14 +155,13 @@ std::string report(const Json& r, const std::vector<std::int64_t>& contexts, boo
   const std::int64_t trained = r["context_length"].get<std::int64_t>();
   std::string out = fmt::format(
       "{}: {} layers, {} KV heads of {} (values {}), trained for {} tokens\n"
-      "{} of memory, {} of weights{}, {} of working memory at {} tokens (batch {}, {} "
-      "threads)\n{}\n",
+      "{} of memory, {} of weights{}, {} of working memory at {} tokens (batch {}, {})\n{}\n",
       r["model"].get<std::string>(), r["n_layers"].get<int>(), r["n_kv_heads"].get<int>(),
       r["key_dim"].get<int>(), r["value_dim"].get<int>(), trained,
       format_bytes(r["ram_bytes"].get<double>()), format_bytes(r["weight_bytes"].get<double>()),
       r["weight_bytes"] == 0 ? " (a shape has none: --weights)" : "",
       format_bytes(r["working_bytes"][first].get<double>()), first, r["batch"].get<int>(),
-      r["threads"].get<int>(),
+      counted(r["threads"].get<int>(), "thread"),
       r["weights_fit"].get<bool>() ? "" : "The weights alone take all of the memory.\n");
   out += "| keys/values | longest context |";
   std::string line = "|---|---|";
@@ -175,8 +174,10 @@ std::string report(const Json& r, const std::vector<std::int64_t>& contexts, boo
     line += "---|---|---|";
   }
   out += "\n" + line + "\n";
+  bool beyond = false;
   for (const Json& row : r["rows"]) {
     const std::int64_t longest = row["longest_context"].get<std::int64_t>();
+    beyond = beyond || longest > trained;
     out += fmt::format("| {} | {}{} |", row["configuration"].get<std::string>(), longest,
                        longest > trained ? "*" : "");
     for (const auto& [positions, bytes] : row["kv_bytes"].items()) {
@@ -184,7 +185,8 @@ std::string report(const Json& r, const std::vector<std::int64_t>& contexts, boo
     }
     out += (quality ? quality_cells(row) : "") + "\n";
   }
-  return out + "\n* more than the model was trained for\n";
+  if (beyond) out += "\n* more than the model was trained for\n";
+  return out;
 }
 
 }  // namespace

@@ -64,18 +64,18 @@ std::string report(const Json& r) {
          fmt::format("{:.3f} %, RMS of delta p {:.3f} %", 100.0 * r["same_top1"].get<double>(),
                      100.0 * r["delta_p_rms"].get<double>()));
   }
-  line("protocol", fmt::format("{}, {} context{} of up to {} tokens",
-                               r["protocol"].get<std::string>(), r["contexts"].get<int>(),
-                               r["contexts"] == 1 ? "" : "s", r["context"].get<int>()));
+  line("protocol", fmt::format("{}, {} of up to {}", r["protocol"].get<std::string>(),
+                               counted(r["contexts"].get<int>(), "context"),
+                               counted(r["context"].get<int>(), "token")));
   line("keys", side_line(r, "key_type", "key_window", "key_bits", "fp32_share", "exact_key_mass"));
   line("values", side_line(r, "value_type", "value_window", "value_bits", "value_fp32_share",
                            "exact_value_mass"));
   line("cache",
        fmt::format("{} bytes ({:.2f} MiB) for {} positions", r["kv_bytes"].get<std::size_t>(),
                    r["kv_bytes"].get<double>() / kMiB, r["kv_positions"].get<std::int64_t>()));
-  line("math", fmt::format("{}, {}, {} thread{}, batch {}", r["math"].get<std::string>(),
-                           r["isa"].get<std::string>(), r["threads"].get<int>(),
-                           r["threads"] == 1 ? "" : "s", r["batch"].get<int>()));
+  line("math", fmt::format("{}, {}, {}, batch {}", r["math"].get<std::string>(),
+                           r["isa"].get<std::string>(), counted(r["threads"].get<int>(), "thread"),
+                           r["batch"].get<int>()));
   line("speed", fmt::format("{:.1f} tokens/s, {:.2f} s, peak memory {:.1f} MiB",
                             r["tokens_per_second"].get<double>(), r["seconds"].get<double>(),
                             r["peak_rss_bytes"].get<double>() / kMiB));

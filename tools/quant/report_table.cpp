@@ -8,6 +8,7 @@
 #include <set>
 #include <string_view>
 
+#include "console.h"
 #include "quant/paired.h"
 
 namespace quant::tool {
@@ -170,19 +171,18 @@ constexpr std::string_view kLegend =
 
 /// "4083 of 4087 tokens scored in 4 contexts (protocol context, from token 0)".
 std::string scored_of(const Json& group) {
-  const int contexts = group["contexts"];
+  const std::string contexts = counted(group["contexts"].get<std::int64_t>(), "context");
   const std::string protocol = group["protocol"];
   const auto scored = group["scored_tokens"].get<std::int64_t>();
   const auto all = group["text_tokens"].get<std::int64_t>();
-  const char* const plural = contexts == 1 ? "" : "s";
   const Json& from = group["text_offset"];
   if (!from.is_array()) {
-    return fmt::format("{} of {} tokens scored in {} context{} (protocol {}, from token {})",
-                       scored, all, contexts, plural, protocol, from.get<std::int64_t>());
+    return fmt::format("{} of {} tokens scored in {} (protocol {}, from token {})", scored, all,
+                       contexts, protocol, from.get<std::int64_t>());
   }
-  return fmt::format(
-      "{} tokens scored in {} context{} of a text of {} (protocol {}, from tokens {})", scored,
-      contexts, plural, all, protocol, fmt::join(from.get<std::vector<std::int64_t>>(), ", "));
+  return fmt::format("{} tokens scored in {} of a text of {} (protocol {}, from tokens {})", scored,
+                     contexts, all, protocol,
+                     fmt::join(from.get<std::vector<std::int64_t>>(), ", "));
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ void add_sweep(CLI::App& app, SweepArguments& sweep) {
   sub->add_option("grid", sweep.grid, "What to measure (TOML, see docs/sweeps.md)")
       ->required()
       ->type_name("GRID.toml");
-  sub->add_option("-o,--output", sweep.directory, "Folder of the cells")
+  add_file_option(*sub, "-o,--output", sweep.directory, "Folder of the cells")
       ->required()
       ->type_name("DIR");
   CLI::Option* list = sub->add_flag("--list", sweep.list, "List the cells, measure nothing");
@@ -47,8 +47,7 @@ void add_report(CLI::App& app, RunOptions& run, ReportArguments& report) {
   sub->add_option("--margin", report.margin, "Differences up to M % count as equivalent")
       ->check(above_zero())
       ->type_name("M");
-  sub->add_option("-o,--output", run.output, "Write the result to a file instead")
-      ->type_name("FILE");
+  add_output_option(*sub, run);
 }
 
 }  // namespace quant::tool
