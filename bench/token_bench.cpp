@@ -14,9 +14,9 @@
 #include <string>
 #include <vector>
 
-#include "base/splitmix64.h"
 #include "base/to_size.h"
 #include "eval/statistics.h"
+#include "quant/bench.h"
 #include "quant/error.h"
 #include "quant/session.h"
 
@@ -26,20 +26,13 @@ namespace {
 constexpr int kThreads = 2;  // as in docs/performance.md
 constexpr int kSteps = 32;   // positions behind the depth, after which it is gone back to
 
-std::vector<Token> random_tokens(int n, int n_vocab) {
-  SplitMix64 random(1);
-  std::vector<Token> tokens;
-  for (int i = 0; i < n; ++i) tokens.push_back(static_cast<Token>(random.uniform() * n_vocab));
-  return tokens;
-}
-
 /// A session that holds `depth` tokens, and what each token after them took.
 class Cache {
  public:
   Cache(const std::shared_ptr<const Model>& model, const std::string& spec, int depth)
       : name(spec),
         depth_(depth),
-        tokens_(random_tokens(depth + kSteps, model->config().n_vocab)),
+        tokens_(bench_tokens(depth + kSteps, model->config().n_vocab)),
         session_(model, {.kv = parse_kv_spec(spec, {}),
                          .context = depth + kSteps,
                          .reserve = depth + kSteps,

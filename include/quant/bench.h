@@ -40,6 +40,9 @@ struct BenchResult {
   double prefill_products;          ///< multiply-adds with weights for one token of prefill
 };
 
+/// What is measured on: uniform over the vocabulary, the same ones at every call.
+std::vector<Token> bench_tokens(int n, int n_vocab);
+
 /// Called after each round of repetitions.
 using BenchProgress = std::function<void(int done, int total)>;
 

@@ -74,15 +74,6 @@ Rate rate_of(std::vector<double> seconds, int tokens) {
   return {tokens / median, tokens / seconds.back(), tokens / seconds.front()};
 }
 
-std::vector<Token> random_tokens(int n, int n_vocab) {
-  SplitMix64 random(1);
-  std::vector<Token> tokens(static_cast<std::size_t>(n));
-  for (Token& token : tokens) {
-    token = static_cast<Token>(random.below(static_cast<std::uint64_t>(n_vocab)));
-  }
-  return tokens;
-}
-
 template <class Visit>
 void for_layer_matrices(const ModelWeights& weights, const Visit& visit) {
   for (const LayerWeights& layer : weights.layers) {
@@ -127,11 +118,20 @@ MachineLimits measure_machine(Isa isa, int threads) {
           burst_rate(kernels.int8_burst, kernels.int8_burst_products, threads)};
 }
 
+std::vector<Token> bench_tokens(int n, int n_vocab) {
+  SplitMix64 random(1);
+  std::vector<Token> tokens(static_cast<std::size_t>(n));
+  for (Token& token : tokens) {
+    token = static_cast<Token>(random.below(static_cast<std::uint64_t>(n_vocab)));
+  }
+  return tokens;
+}
+
 BenchResult measure_speed(Session& session, int depth, const BenchOptions& options,
                           const BenchProgress& progress) {
   const Model& model = session.model();
   const int most = std::max(options.prefill, options.decode);
-  const std::vector<Token> tokens = random_tokens(depth + most, model.config().n_vocab);
+  const std::vector<Token> tokens = bench_tokens(depth + most, model.config().n_vocab);
   const std::span<const Token> timed = std::span(tokens).subspan(static_cast<std::size_t>(depth));
   const auto prefill = [&] {
     session.append(timed.first(static_cast<std::size_t>(options.prefill)));
