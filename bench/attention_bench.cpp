@@ -77,7 +77,7 @@ class Fixture {
     const auto dim = to_size(store.head_dim());
     const std::vector<float> rows = random_floats(to_size(config_.n_kv_heads) * dim * 251, 4.0f);
     parallel_for(kThreads, config_.n_kv_heads, [&](std::int64_t head, int) {
-      for (std::int64_t position = 0; position < kDepth; ++position) {
+      for (std::int64_t position = 0; position < kDepth + tokens_; ++position) {
         const auto row = to_size(position * config_.n_kv_heads + head) % (rows.size() / dim);
         const float* values = rows.data() + row * dim;
         if (!store.encode(kernels, static_cast<int>(head), position, values)) std::abort();

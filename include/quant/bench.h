@@ -48,7 +48,7 @@ using BenchProgress = std::function<void(int done, int total)>;
 
 /// Fills the cache with `depth` tokens once and comes back to that place for every repetition. The
 /// session must hold depth + max(prefill, decode) tokens. Decoding includes the logits of each
-/// token, prefill those of none.
+/// token, prefill those of none. Throws Error(kUsage) without repetitions.
 BenchResult measure_speed(Session& session, int depth, const BenchOptions& options,
                           const BenchProgress& progress = {});
 

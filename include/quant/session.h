@@ -56,8 +56,8 @@ struct CacheMemory {
 /// text is divided into calls, or on the number of threads: not in one bit.
 class Session {
  public:
-  /// Throws Error(kUsage) for options that cannot be, Error(kModel) if the format cannot hold the
-  /// model's head_dim.
+  /// Throws Error(kUsage) for options that cannot be or a model without packed weights,
+  /// Error(kModel) if the format cannot hold the model's head_dim.
   Session(std::shared_ptr<const Model> model, const SessionOptions& options);
   ~Session();
   Session(Session&&) noexcept;
@@ -67,6 +67,7 @@ class Session {
   void reset() noexcept;
   /// A place to come back to: what was appended after mark() is forgotten by rewind(). Costs a copy
   /// of the exact rows and of sliding-window layers, not of the whole cache.
+  /// Throws Error(kUsage) after a refused row.
   class Mark;
   Mark mark() const;
   void rewind(const Mark& mark) noexcept;

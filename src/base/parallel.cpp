@@ -4,6 +4,7 @@
 #include <atomic>
 #include <exception>
 #include <memory>
+#include <utility>
 
 #ifndef _OPENMP
 #error "quant needs OpenMP: compile with -fopenmp"
@@ -36,9 +37,12 @@ void wait_for_change(const std::atomic<int>& value, int old) noexcept {
 /// and the leader goes on when all others have reported.
 class Crew {
  public:
-  explicit Crew(int threads)
-      : threads_(threads), runs_(new Run[static_cast<std::size_t>(threads)]) {}
-  int threads() const noexcept { return threads_; }
+  /// OpenMP may give fewer threads than were asked for.
+  explicit Crew(int asked)
+      : asked_(asked), threads_(asked), runs_(new Run[static_cast<std::size_t>(asked)]) {}
+  int asked() const noexcept { return asked_; }
+  /// Before the first loop.
+  void set_threads(int given) noexcept { threads_ = given; }
 
   void lead(std::int64_t tasks, detail::TaskRun run, const void* body) noexcept {
     run_ = run;
@@ -89,7 +93,8 @@ class Crew {
   void take_shares(int thread) noexcept {
     for (int i = 0; i < threads_; ++i) {
       Run& run = run_of((thread + i) % threads_);
-      for (;;) {
+      // Looking is cheaper than taking: all threads may look at a cache line at once.
+      while (run.next.load(std::memory_order_relaxed) < run.end) {
         const std::int64_t begin = run.next.fetch_add(share_, std::memory_order_relaxed);
         if (begin >= run.end) break;
         run_(body_, begin, std::min(begin + share_, run.end), thread);
@@ -97,7 +102,8 @@ class Crew {
     }
   }
 
-  const int threads_;
+  const int asked_;
+  int threads_;
   const std::unique_ptr<Run[]> runs_;  // [threads]
   std::int64_t share_ = 1;
   detail::TaskRun run_ = nullptr;
@@ -107,7 +113,7 @@ class Crew {
   alignas(64) std::atomic<int> reported_{0};
 };
 
-/// The crew that this thread leads.
+/// The crew that this thread leads, unless it is at work on a loop.
 thread_local Crew* led_crew = nullptr;
 
 template <class Body>
@@ -118,8 +124,8 @@ void with_new_crew(int threads, const Body& body) {
 #pragma omp parallel num_threads(threads)
   {
     if (omp_get_thread_num() == 0) {
-      // OpenMP may give fewer threads than were asked for; nobody would report for those.
-      led_crew = omp_get_num_threads() == threads ? &crew : nullptr;
+      crew.set_threads(omp_get_num_threads());
+      led_crew = &crew;
       try {
         body();
       } catch (...) {
@@ -137,21 +143,20 @@ void with_new_crew(int threads, const Body& body) {
 }  // namespace
 
 void with_crew(int threads, const std::function<void()>& body) {
-  if (threads <= 1 || (led_crew != nullptr && led_crew->threads() == threads)) return body();
+  if (threads <= 1 || (led_crew != nullptr && led_crew->asked() == threads)) return body();
   with_new_crew(threads, body);
 }
 
 namespace detail {
 
 void run_with_crew(int threads, std::int64_t tasks, TaskRun run, const void* body) noexcept {
-  if (led_crew == nullptr || led_crew->threads() != threads) {
-    with_new_crew(threads, [&] {
-      if (led_crew != nullptr) return led_crew->lead(tasks, run, body);
-      run(body, 0, tasks, 0);
-    });
-  } else {
-    led_crew->lead(tasks, run, body);
+  if (led_crew == nullptr || led_crew->asked() != threads) {
+    return with_new_crew(threads, [&] { run_with_crew(threads, tasks, run, body); });
   }
+  // A loop inside a task gets a crew of its own: this one has its hands full.
+  Crew* const crew = std::exchange(led_crew, nullptr);
+  crew->lead(tasks, run, body);
+  led_crew = crew;
 }
 
 }  // namespace detail

@@ -9,13 +9,14 @@ namespace quant {
 /// Calls body(task, thread) once for every task in [0, tasks), on at most `threads` threads
 /// (thread in [0, threads)). Each thread begins with a contiguous run, the same one at every call,
 /// so that what it reads is still near its core the next time; who has finished helps the others.
-/// The body must be noexcept: an exception may not leave a parallel region.
+/// The body must be noexcept: an exception may not leave a parallel region. A loop inside a task,
+/// or inside with_crew for another number of threads, opens a parallel region of its own.
 template <class Body>
 void parallel_for(int threads, std::int64_t tasks, const Body& body) noexcept;
 
 /// Runs body() while threads - 1 others stand by, so that a parallel_for inside it costs a fraction
-/// of a microsecond instead of a parallel region of its own. Between loops they spin for some ten
-/// microseconds, then sleep. What the body throws leaves with_crew.
+/// of a microsecond instead of a parallel region of its own. Between loops they spin for 2,000
+/// pauses (tens of microseconds), then sleep. What the body throws leaves with_crew.
 void with_crew(int threads, const std::function<void()>& body);
 
 namespace detail {

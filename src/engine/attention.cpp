@@ -11,7 +11,7 @@
 namespace quant {
 namespace {
 
-/// Query rows that share a decode of a tile. Their scores of a chunk take 104 KiB of the L2 cache.
+/// Query rows that share a decode of a tile. Their scores of a chunk take 102 KiB of the L2 cache.
 constexpr int kBlockRows = 96;
 
 /// What a few queries' scores, weights and sums take beside rows, and more: uniform_2b's rows are
@@ -97,7 +97,6 @@ void Attention::reserve(std::int64_t positions) {
 
 void Attention::operator()(const KvStore& keys, const KvStore& values,
                            const AttentionBatch& batch) noexcept {
-  const auto has_exact = [](const KvSide& side) { return side.sink > 0 || side.window > 0; };
   const KvKernels& key_kernels = kv_kernels(kernels_, keys.side().type);
   const KvKernels& value_kernels = kv_kernels(kernels_, values.side().type);
   const bool fast = math_ == MathMode::kFast;
@@ -109,8 +108,8 @@ void Attention::operator()(const KvStore& keys, const KvStore& values,
                     .int_scores = fast && key_kernels.score_int != nullptr,
                     .quick_scores = fast && keys.row_bytes() < to_size(key_dim_) * 2,
                     .int_values = fast && value_kernels.accumulate_int != nullptr,
-                    .exact_keys = has_exact(keys.side()),
-                    .exact_values = has_exact(values.side()),
+                    .exact_keys = keys.has_exact_rows(),
+                    .exact_values = values.has_exact_rows(),
                     .fetch_to = fetch_to(l1_bytes_, keys, values)};
   if (batch.n_tokens == 1 && threads_ > 1) {
     attend_split(layer);

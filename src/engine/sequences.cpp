@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "quant/error.h"
 
@@ -36,6 +37,11 @@ SessionOptions checked(const Model& model, SessionOptions options, std::span<con
   require(std::ranges::find(available_isas(), options.isa) != available_isas().end(),
           fmt::format("this machine cannot run {}", isa_name(options.isa)));
   options.batch = std::min(options.batch, options.context);
+  require(options.batch <= std::numeric_limits<int>::max() / static_cast<int>(specs.size()),
+          fmt::format("a batch of {} tokens in {} sequences is not possible", options.batch,
+                      specs.size()));
+  require(model.weights().output.panels != nullptr,
+          "the model was loaded without packing its weights");
   return options;
 }
 
@@ -67,9 +73,13 @@ void Sequences::reserve(std::int64_t wanted) {
   reserved_ = wanted;
 }
 
-void Sequences::prepare(std::span<const Token> tokens) {
+void Sequences::require_whole() const {
   require(!refused_,
           "a row was refused in the middle of a batch: reset or rewind the session first");
+}
+
+void Sequences::prepare(std::span<const Token> tokens) {
+  require_whole();
   const std::int64_t end = position_ + static_cast<std::int64_t>(tokens.size());
   if (end > options_.context) {
     throw Error(ErrorKind::kUsage, fmt::format("{} tokens do not fit a context of {}; raise it "
@@ -90,6 +100,8 @@ void Sequences::prepare(std::span<const Token> tokens) {
 void Sequences::run_batch(std::span<const Token> tokens, std::span<const Token> targets) {
   // Layers before one that refuses a row have taken the batch in already.
   refused_ = true;
+  hidden_ = {};
+  last_batch_ = 0;
   hidden_ = transformer_.forward(tokens, position_, caches_, targets);
   refused_ = false;
   last_batch_ = tokens.size();

@@ -21,6 +21,8 @@ class Sequences {
   Sequences(std::shared_ptr<const Model> model, const SessionOptions& options,
             std::span<const KvSpec> specs);
 
+  /// Throws Error(kUsage) after a refused row: layers before it have taken the batch in.
+  void require_whole() const;
   void reset() noexcept { forget_from(0); }
   /// Goes on at a position whose predecessors are in the caches.
   void forget_from(std::int64_t position) noexcept;

@@ -44,6 +44,7 @@ Session::Mark::Mark(Mark&&) noexcept = default;
 Session::Mark& Session::Mark::operator=(Mark&&) noexcept = default;
 
 Session::Mark Session::mark() const {
+  state_->sequences.require_whole();
   return Mark(std::make_unique<const Mark::Contents>(
       Mark::Contents{position(), state_->sequences.cache(0).mark()}));
 }

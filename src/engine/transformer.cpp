@@ -157,9 +157,11 @@ void Transformer::append(const Batch& batch, int sequence) {
     const std::int64_t heads = config_.n_kv_heads;
     for (std::int64_t p = positions.begin; p < positions.end; ++p) {
       const std::int64_t i = p - batch.first_position;
-      float* row = exact + ((sequence * heads + head) * max_batch_ + i) * dim;
-      std::memcpy(row, from + ((sequence * batch.length + i) * heads + head) * dim,
-                  to_size(dim) * sizeof(float));
+      const float* row = from + ((sequence * batch.length + i) * heads + head) * dim;
+      if (to.has_exact_rows()) {
+        std::memcpy(exact + ((sequence * heads + head) * max_batch_ + i) * dim, row,
+                    to_size(dim) * sizeof(float));
+      }
       if (to.encode(kernels, head, p, row)) continue;
       const std::int64_t mine = p * 2 + (to.role() == KvRole::kKeys ? 0 : 1);
       std::int64_t first = refused.load();
@@ -257,7 +259,7 @@ void Transformer::norm(const float* x, Vector weight, int n_tokens, float* out) 
 
 void Transformer::add_bias(float* x, Vector bias, int n_tokens, int n) noexcept {
   if (bias == nullptr) return;
-  for (std::int64_t i = 0; i < n_tokens; ++i) kernels_.add(x + i * n, bias, n);
+  parallel_for(threads_, n_tokens, [&](std::int64_t i, int) { kernels_.add(x + i * n, bias, n); });
 }
 
 /// hidden += projected, after the norm that some architectures put there.

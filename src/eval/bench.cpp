@@ -11,6 +11,7 @@
 #include "kernels/kernels.h"
 #include "kv/cache.h"
 #include "model/weights.h"
+#include "quant/error.h"
 
 namespace quant {
 namespace {
@@ -40,9 +41,12 @@ double read_bandwidth(int threads) {
   constexpr std::int64_t kPieces = 256;
   constexpr std::int64_t kPrefetchWords = kPrefetchBytes / sizeof(std::uint64_t);
   AlignedBuffer<std::uint64_t> memory(kBytes / sizeof(std::uint64_t));
-  std::fill_n(memory.data(), memory.size(), 1u);
   std::vector<std::uint64_t> sums(kPieces);
   const std::int64_t words = static_cast<std::int64_t>(memory.size()) / kPieces;
+  // By the threads that read it: where a page lies may depend on who touches it first.
+  parallel_for(threads, kPieces, [&](std::int64_t piece, int) {
+    std::fill_n(memory.data() + piece * words, words, 1u);
+  });
   const double seconds = best_seconds(5, [&] {
     parallel_for(threads, kPieces, [&](std::int64_t piece, int) {
       const std::uint64_t* first = memory.data() + piece * words;
@@ -72,20 +76,6 @@ Rate rate_of(std::vector<double> seconds, int tokens) {
   std::ranges::sort(seconds);
   const double median = quantile(seconds, 0.5);
   return {tokens / median, tokens / seconds.back(), tokens / seconds.front()};
-}
-
-template <class Visit>
-void for_layer_matrices(const ModelWeights& weights, const Visit& visit) {
-  for (const LayerWeights& layer : weights.layers) {
-    for (const Matrix* w :
-         {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) {
-      visit(*w);
-    }
-  }
-}
-
-std::size_t bytes_of(const Matrix& w) {
-  return static_cast<std::size_t>(w.n_panels()) * w.panel_bytes;
 }
 
 /// Bytes of packed and exact rows that the query at position `depth` reads.
@@ -129,6 +119,9 @@ std::vector<Token> bench_tokens(int n, int n_vocab) {
 
 BenchResult measure_speed(Session& session, int depth, const BenchOptions& options,
                           const BenchProgress& progress) {
+  if (options.repetitions < 1) {
+    throw Error(ErrorKind::kUsage, "a speed needs at least one repetition");
+  }
   const Model& model = session.model();
   const int most = std::max(options.prefill, options.decode);
   const std::vector<Token> tokens = bench_tokens(depth + most, model.config().n_vocab);
@@ -163,15 +156,16 @@ BenchResult measure_speed(Session& session, int depth, const BenchOptions& optio
                      .prefill = {},
                      .decode = {},
                      .cache_bytes = session.cache_memory().allocated,
-                     .decode_weight_bytes = bytes_of(model.weights().output),
+                     .decode_weight_bytes = model.weights().panels.size(),
                      .decode_cache_bytes = cache_bytes_read(session, depth),
                      .prefill_products = 0.0};
   if (options.prefill > 0) result.prefill = rate_of(std::move(prefill_seconds), options.prefill);
   if (options.decode > 0) result.decode = rate_of(std::move(decode_seconds), options.decode);
-  for_layer_matrices(model.weights(), [&](const Matrix& w) {
-    result.decode_weight_bytes += bytes_of(w);
-    result.prefill_products += static_cast<double>(w.rows) * static_cast<double>(w.cols);
-  });
+  for (const LayerWeights& layer : model.weights().layers) {
+    for (const Matrix* w : layer.matrices()) {
+      result.prefill_products += static_cast<double>(w->rows) * static_cast<double>(w->cols);
+    }
+  }
   return result;
 }
 

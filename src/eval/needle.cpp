@@ -16,6 +16,7 @@ RetrievalComparison compare_pairs(std::span<const Retrieval> baseline,
   }
   // Trials are independent: a run each, so that each is a block of its own.
   std::vector<PairedRun> runs;
+  runs.reserve(deltas.size());
   for (const double& delta : deltas) runs.push_back({{&delta, 1}});
   comparison.mcnemar_p = mcnemar_exact_p(comparison.lost, comparison.gained);
   comparison.paired = compare_paired(runs);

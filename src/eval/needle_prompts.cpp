@@ -139,7 +139,7 @@ class Maker {
     prompt.trial = trial;
     SplitMix64 random(stream_seed(options_, prompt));
     for (int draw = 0; draw < kDraws; ++draw) {
-      const std::string asked = draw_words(random, prompt);
+      std::string asked = draw_words(random, prompt);
       if (is_in_text(prompt)) continue;
       const auto ends = ends_for(prompt, asked);
       prompt.end = ends[random.below(ends.size())];

@@ -57,6 +57,8 @@ class KvStore {
   KvRole role() const noexcept { return role_; }
   const KvSide& side() const noexcept { return side_; }
   int head_dim() const noexcept { return head_dim_; }
+  /// Whether some rows are kept in FP32 too.
+  bool has_exact_rows() const noexcept { return side_.sink > 0 || side_.window > 0; }
   /// Bytes of a packed row.
   std::size_t row_bytes() const noexcept { return row_bytes_; }
   /// Makes room for positions [0, positions) in steps; keeps all rows.

@@ -14,10 +14,7 @@ namespace {
 std::vector<Matrix*> multiplied_matrices(ModelWeights& weights) {
   std::vector<Matrix*> matrices;
   for (LayerWeights& layer : weights.layers) {
-    for (Matrix* w :
-         {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) {
-      matrices.push_back(w);
-    }
+    for (Matrix* w : layer.matrices()) matrices.push_back(w);
   }
   matrices.push_back(&weights.output);
   return matrices;

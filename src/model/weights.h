@@ -2,6 +2,7 @@
 // order, never requantized.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -55,6 +56,11 @@ struct LayerWeights {
   Matrix up;                        // [n_ff, n_embd]
   Matrix down;                      // [n_embd, n_ff]
   Vector post_ffn_norm = nullptr;   // [n_embd], before the residual is added
+
+  std::array<Matrix*, 7> matrices() noexcept { return {&q, &k, &v, &o, &gate, &up, &down}; }
+  std::array<const Matrix*, 7> matrices() const noexcept {
+    return {&q, &k, &v, &o, &gate, &up, &down};
+  }
 };
 
 struct ModelWeights {
@@ -63,7 +69,7 @@ struct ModelWeights {
   Vector output_norm = nullptr;  // [n_embd]
   Matrix output;                 // [n_vocab, n_embd]; the embedding itself where tied
   std::vector<AlignedBuffer<float>> widened;
-  AlignedBuffer<std::byte> panels;  // those of all matrices that products use
+  AlignedBuffer<std::byte> panels;  // those of the layers' matrices and of output
   bool has_float_panels = false;    // whether one of them is stored as floats
 };
 

@@ -1,5 +1,5 @@
-// The one FP32 micro-kernel: rows of x times a panel of sixteen columns. Weights and attention
-// scores go through it.
+// The FP32 micro-kernel: rows of x times a panel of sixteen columns. Weights and attention scores
+// go through it, but for a few queries and rows kept as floats (formats/kv/score_plain.h).
 #pragma once
 
 #include <stddef.h>

@@ -1,6 +1,7 @@
 // Random numbers, threads, memory, files, names, and what is known of the CPU.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <omp.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -128,7 +129,7 @@ TEST(MappedFile, RefusesWhatIsNoFileWithBytes) {
 }
 
 TEST(Crew, DoesEveryTaskOnceInManyLoops) {
-  for (const int threads : {1, 2, 5}) {
+  for (const int threads : {1, 2, 5, 64}) {
     std::vector<std::atomic<int>> counts(257);
     with_crew(threads, [&] {
       for (int tasks = 0; tasks <= 257; ++tasks) {
@@ -153,6 +154,35 @@ TEST(Crew, AnswersForOtherNumbersOfThreadsAndInsideAnother) {
     parallel_for(2, 10, add);
   });
   EXPECT_EQ(count.load(), 30);
+}
+
+/// What an observer does that runs another session.
+TEST(Crew, LoopsInsideATaskDisturbNothing) {
+  std::vector<std::atomic<int>> outer(100);
+  std::atomic<int> inner{0};
+  with_crew(2, [&] {
+    parallel_for(2, 100, [&](std::int64_t task, int) {
+      ++outer[static_cast<std::size_t>(task)];
+      parallel_for(2, 10, [&](std::int64_t, int) { ++inner; });
+      with_crew(2, [&] { parallel_for(2, 10, [&](std::int64_t, int) { ++inner; }); });
+    });
+  });
+  for (const std::atomic<int>& count : outer) EXPECT_EQ(count.load(), 1);
+  EXPECT_EQ(inner.load(), 2000);
+}
+
+/// OpenMP gives fewer threads than were asked for where it may.
+TEST(Crew, SharesLoopsAmongTheThreadsThatItGets) {
+  omp_set_dynamic(1);
+  std::atomic<int> count{0};
+  with_crew(64, [&] {
+    parallel_for(64, 1000, [&](std::int64_t, int thread) {
+      EXPECT_TRUE(thread >= 0 && thread < 64);
+      ++count;
+    });
+  });
+  omp_set_dynamic(0);
+  EXPECT_EQ(count.load(), 1000);
 }
 
 TEST(Crew, LetsExceptionsOut) {

@@ -118,6 +118,24 @@ TEST(Invariance, LongContextsWithWindows) {
   }
 }
 
+TEST(Invariance, ShapesOfHeads) {
+  constexpr RunShape kRuns[] = {{1, 1}, {7, 2}, {64, 2}, {1, 3}};
+  const auto expect_invariant_heads = [&](int n_heads, int n_kv_heads, int value_dim) {
+    const TempDir dir;
+    TinyModelSpec spec;
+    spec.n_layers = 1;
+    spec.n_heads = n_heads;
+    spec.n_kv_heads = n_kv_heads;
+    spec.value_dim = value_dim;
+    const auto model = Model::load(write_tiny_model(dir.path(), spec));
+    expect_invariant(model, {{KvType::kTurboKv4b, 40, 4}, {KvType::kUniform2b, 0, 0}},
+                     random_tokens(kPositions, 7), kRuns);
+  };
+  expect_invariant_heads(4, 2, 32);
+  expect_invariant_heads(8, 8, 16);
+  expect_invariant_heads(128, 1, 16);
+}
+
 /// Fast math makes inputs ready for both kinds of products.
 TEST(Invariance, CodesAndFloatsInOneModel) {
   const TempDir dir;
@@ -255,6 +273,44 @@ TEST(Session, ResetForgetsEverything) {
   EXPECT_EQ(used.position(), 0);
   used.append(tokens);
   EXPECT_EQ(std::vector<float>(used.logits().begin(), used.logits().end()), expected);
+}
+
+/// Keys of the second layer are beyond fp16 from some token on.
+TEST(Session, ARefusedRowLeavesNothingToReadAndCanBeForgotten) {
+  const TempDir dir;
+  TinyModelSpec spec;
+  spec.n_layers = 2;
+  GgufWriter writer = tiny_model(spec);
+  const std::size_t rows = static_cast<std::size_t>(spec.n_kv_heads * spec.head_dim);
+  const std::size_t cols = static_cast<std::size_t>(spec.n_embd);
+  writer.remove_tensor("blk.1.attn_k.weight")
+      .add_tensor("blk.1.attn_k.weight", {cols, rows}, std::vector<float>(rows * cols, 1e5f));
+  const std::string path = (dir.path() / "large_keys.gguf").string();
+  writer.write(path);
+  const auto model = Model::load(path);
+  const std::vector<Token> tokens = random_tokens(20, 7);
+  for (const int threads : {1, 2}) {
+    Session session(
+        model,
+        {.kv = {{KvType::kFp16, 8, 2}, {KvType::kFp16, 8, 2}}, .batch = 16, .threads = threads});
+    const Session::Mark empty = session.mark();
+    for (int round = 0; round < 2; ++round) {
+      expect_error(ErrorKind::kEvaluation, "layer 1, position 0: a key is not finite",
+                   [&] { session.append(tokens); });
+      expect_error(ErrorKind::kUsage, "reset or rewind", [&] { session.append(tokens); });
+      expect_error(ErrorKind::kUsage, "reset or rewind", [&] { session.mark(); });
+      expect_error(ErrorKind::kUsage, "no logits", [&] { session.logits(); });
+      expect_error(ErrorKind::kUsage, "batch of 0", [&] { session.logits(0, 1); });
+      round == 0 ? session.rewind(empty) : session.reset();
+      EXPECT_EQ(session.position(), 0);
+    }
+  }
+}
+
+TEST(Session, RefusesAModelWithoutPackedWeights) {
+  const TempDir dir;
+  const auto model = Model::load(write_tiny_model(dir.path(), {}), {.pack_weights = false});
+  expect_error(ErrorKind::kUsage, "packing", [&] { Session(model, {}); });
 }
 
 }  // namespace

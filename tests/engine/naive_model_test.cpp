@@ -91,6 +91,25 @@ TEST(NaiveModel, RopeFactorsAgree) {
             kFp32Limit);
 }
 
+TEST(NaiveModel, ShapesOfHeadsAgree) {
+  const auto agree = [](int n_heads, int n_kv_heads, int head_dim, int value_dim) {
+    TinyModelSpec spec;
+    spec.n_layers = 1;
+    spec.n_heads = n_heads;
+    spec.n_kv_heads = n_kv_heads;
+    spec.head_dim = head_dim;
+    spec.value_dim = value_dim;
+    const Pair pair(spec);
+    EXPECT_LE(pair.all_differences(random_tokens(300, kFirstText), kFp32, kFp32).back(), kFp32Limit)
+        << n_heads << " heads, " << n_kv_heads << " of keys of " << head_dim << " and values of "
+        << value_dim;
+  };
+  agree(4, 2, 16, 32);
+  agree(4, 2, 48, 16);
+  agree(4, 4, 16, 16);    // no head is shared
+  agree(128, 1, 16, 16);  // by more than attention takes at a time
+}
+
 /// The engine's keys differ from the naive model's by some 1e-7 of their size. Here and there that
 /// puts a number on the other side of a code's boundary: later tokens that attend to this row then
 /// differ by a share of a quantization step, sometimes visibly. It is rare (one row in hundreds,

@@ -66,6 +66,7 @@ NaiveModel::NaiveModel(const std::string& path, int context)
       n_heads_(integer("attention.head_count", 0)),
       n_kv_heads_(integer("attention.head_count_kv", 0)),
       head_dim_(integer("attention.key_length", 0)),
+      value_dim_(integer("attention.value_length", 0)),
       n_ff_(integer("feed_forward_length", 0)),
       n_rot_(integer("rope.dimension_count", 0)),
       eps_(number("attention.layer_norm_rms_epsilon", 0.0)),
@@ -152,16 +153,18 @@ Doubles NaiveModel::logits(std::span<const Token> tokens, const KvSpec& kv, cons
 void NaiveModel::run_layer(const Layer& layer, std::vector<Doubles>& hidden, const KvSpec& kv,
                            const Codec& codec, const Witness& witness) const {
   const int q_rows = n_heads_ * head_dim_;
-  const int kv_rows = n_kv_heads_ * head_dim_;
-  const int all_rows = q_rows + 2 * kv_rows;
-  const Matrix output = matrix(in_layer(layer.index, "attn_output.weight"), n_embd_, q_rows);
-  Rows keys;
-  Rows values;
+  const int k_rows = n_kv_heads_ * head_dim_;
+  const int v_rows = n_kv_heads_ * value_dim_;
+  const int all_rows = q_rows + k_rows + v_rows;
+  const Matrix output =
+      matrix(in_layer(layer.index, "attn_output.weight"), n_embd_, n_heads_ * value_dim_);
+  Rows keys{head_dim_, {}, {}};
+  Rows values{value_dim_, {}, {}};
   for (std::size_t t = 0; t < hidden.size(); ++t) {
     const Doubles x = norm(in_layer(layer.index, "attn_norm.weight"), hidden[t]);
     Doubles q = project(layer, "attn_q", q_rows, 0, all_rows, x);
-    Doubles k = project(layer, "attn_k", kv_rows, q_rows, all_rows, x);
-    const Doubles v = project(layer, "attn_v", kv_rows, q_rows + kv_rows, all_rows, x);
+    Doubles k = project(layer, "attn_k", k_rows, q_rows, all_rows, x);
+    const Doubles v = project(layer, "attn_v", v_rows, q_rows + k_rows, all_rows, x);
     prepare_heads(layer, "attn_q", n_heads_, t, q);
     prepare_heads(layer, "attn_k", n_kv_heads_, t, k);
     remember(keys, kv.key, codec, k);
@@ -213,9 +216,9 @@ void NaiveModel::prepare_heads(const Layer& layer, const std::string& which, int
 
 void NaiveModel::remember(Rows& rows, const KvSide& side, const Codec& codec, Doubles row) const {
   Doubles decoded;
-  for (auto head = row.begin(); head != row.end(); head += head_dim_) {
+  for (auto head = row.begin(); head != row.end(); head += rows.dim) {
     std::vector<float> values;
-    std::transform(head, head + head_dim_, std::back_inserter(values),
+    std::transform(head, head + rows.dim, std::back_inserter(values),
                    [](double x) { return static_cast<float>(x); });
     const std::vector<float> read = codec(side.type, values);
     decoded.insert(decoded.end(), read.begin(), read.end());
@@ -228,8 +231,9 @@ Doubles NaiveModel::attend(const Layer& layer, const KvSpec& kv, const Rows& key
                            const Rows& values, const Doubles& queries, std::size_t t,
                            const Witness& witness) const {
   const std::size_t dim = to_size(head_dim_);
+  const std::size_t value_dim = to_size(value_dim_);
   const auto query_position = static_cast<std::int64_t>(t);
-  Doubles out(queries.size(), 0.0);
+  Doubles out(to_size(n_heads_) * value_dim, 0.0);
   for (std::size_t head = 0; head < to_size(n_heads_); ++head) {
     const std::size_t kv_head = head / to_size(n_heads_ / n_kv_heads_);
     Doubles weights(t + 1, 0.0);
@@ -251,8 +255,8 @@ Doubles NaiveModel::attend(const Layer& layer, const KvSpec& kv, const Rows& key
     for (std::size_t i = 0; i <= t; ++i) {
       const bool exact = is_exact(kv.value, static_cast<std::int64_t>(i), query_position);
       const Doubles& value = exact ? values.exact[i] : values.decoded[i];
-      for (std::size_t j = 0; j < dim; ++j) {
-        out[head * dim + j] += weights[i] * value[kv_head * dim + j];
+      for (std::size_t j = 0; j < value_dim; ++j) {
+        out[head * value_dim + j] += weights[i] * value[kv_head * value_dim + j];
       }
     }
   }

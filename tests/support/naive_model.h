@@ -47,7 +47,8 @@ class NaiveModel {
   };
   /// Keys or values of one layer.
   struct Rows {
-    std::vector<Doubles> exact;    // [position][n_kv_heads·head_dim]
+    int dim;                       // of a head
+    std::vector<Doubles> exact;    // [position][n_kv_heads·dim]
     std::vector<Doubles> decoded;  // the same after the codec
   };
 
@@ -74,7 +75,8 @@ class NaiveModel {
   int n_embd_;
   int n_heads_;
   int n_kv_heads_;
-  int head_dim_;
+  int head_dim_;  // of queries and keys
+  int value_dim_;
   int n_ff_;
   int n_rot_;
   double eps_;

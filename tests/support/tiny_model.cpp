@@ -114,6 +114,10 @@ void add_tokenizer(GgufWriter& out, int n_vocab) {
       .add("tokenizer.ggml.add_bos_token", true);
 }
 
+int value_dim_of(const TinyModelSpec& spec) {
+  return spec.value_dim == 0 ? spec.head_dim : spec.value_dim;
+}
+
 void add_hparams(GgufWriter& out, const TinyModelSpec& spec) {
   const auto key = [&](std::string_view suffix) {
     return fmt::format("{}.{}", spec.architecture, suffix);
@@ -135,7 +139,7 @@ void add_hparams(GgufWriter& out, const TinyModelSpec& spec) {
   integer("attention.head_count", spec.n_heads);
   integer("attention.head_count_kv", spec.n_kv_heads);
   integer("attention.key_length", spec.head_dim);
-  integer("attention.value_length", spec.head_dim);
+  integer("attention.value_length", value_dim_of(spec));
   out.add(key("attention.layer_norm_rms_epsilon"), 1e-5f);
   integer("rope.dimension_count", spec.n_rot == 0 ? spec.head_dim : spec.n_rot);
   number_if_set("rope.freq_base", spec.rope_base);
@@ -189,25 +193,26 @@ void add_attention(TensorMaker& make, const TinyModelSpec& spec, const std::stri
   // Queries and keys of twice the usual size, so that attention prefers some positions clearly.
   constexpr float kGain = 2.0f;
   const int q_rows = spec.n_heads * spec.head_dim;
-  const int kv_rows = spec.n_kv_heads * spec.head_dim;
+  const int k_rows = spec.n_kv_heads * spec.head_dim;
+  const int v_rows = spec.n_kv_heads * value_dim_of(spec);
   make.norm(blk + "attn_norm.weight", spec.n_embd);
   if (spec.architecture == "phi3") {
-    make.matrix(blk + "attn_qkv.weight", q_rows + 2 * kv_rows, spec.n_embd, kGain);
+    make.matrix(blk + "attn_qkv.weight", q_rows + k_rows + v_rows, spec.n_embd, kGain);
   } else {
     make.matrix(blk + "attn_q.weight", q_rows, spec.n_embd, kGain);
-    make.matrix(blk + "attn_k.weight", kv_rows, spec.n_embd, kGain);
-    make.matrix(blk + "attn_v.weight", kv_rows, spec.n_embd);
+    make.matrix(blk + "attn_k.weight", k_rows, spec.n_embd, kGain);
+    make.matrix(blk + "attn_v.weight", v_rows, spec.n_embd);
   }
   if (spec.architecture == "qwen2") {
     make.vector(blk + "attn_q.bias", q_rows, 0.0f, 0.5f);
-    make.vector(blk + "attn_k.bias", kv_rows, 0.0f, 2.0f);
-    make.vector(blk + "attn_v.bias", kv_rows, 0.0f, 0.2f);
+    make.vector(blk + "attn_k.bias", k_rows, 0.0f, 2.0f);
+    make.vector(blk + "attn_v.bias", v_rows, 0.0f, 0.2f);
   }
   if (spec.architecture == "qwen3" || spec.architecture == "gemma3") {
     make.norm(blk + "attn_q_norm.weight", spec.head_dim);
     make.norm(blk + "attn_k_norm.weight", spec.head_dim);
   }
-  make.matrix(blk + "attn_output.weight", spec.n_embd, q_rows);
+  make.matrix(blk + "attn_output.weight", spec.n_embd, spec.n_heads * value_dim_of(spec));
 }
 
 void add_ffn(TensorMaker& make, const TinyModelSpec& spec, const std::string& blk) {

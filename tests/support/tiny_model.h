@@ -19,6 +19,7 @@ struct TinyModelSpec {
   int n_heads = 4;
   int n_kv_heads = 2;
   int head_dim = 16;
+  int value_dim = 0;  ///< 0 = head_dim
   int n_ff = 128;
   int n_vocab = 288;  ///< at least 288
   int context_length = 512;

@@ -17,7 +17,7 @@ std::string number(const Json& value, const char* format, double factor = 1.0) {
 }
 
 std::string verdict_text(const Json& row, double margin_percent) {
-  const std::string verdict = row["verdict"].get<std::string>();
+  std::string verdict = row["verdict"].get<std::string>();
   if (verdict == "equivalent") return fmt::format("equivalent (± {} %)", margin_percent);
   if (verdict != "unresolved" || !row["tokens_to_resolve"].is_number()) return verdict;
   return fmt::format("unresolved (needs {} tokens)", row["tokens_to_resolve"].get<std::int64_t>());

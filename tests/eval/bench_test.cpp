@@ -1,0 +1,43 @@
+// What a measurement of speed says besides the speed, and what it cannot measure.
+#include "quant/bench.h"
+
+#include <gtest/gtest.h>
+
+#include "support/expect_error.h"
+#include "support/paths.h"
+#include "support/tiny_model.h"
+
+namespace quant::test {
+namespace {
+
+TEST(Bench, CountsTheWeightsThatATokenReads) {
+  const TempDir dir;
+  TinyModelSpec spec;
+  spec.weight_type = TensorType::kQ8_0;
+  spec.tied_output = false;
+  spec.output_type = TensorType::kF16;
+  Session session(Model::load(write_tiny_model(dir.path(), spec)), {});
+  const BenchResult r = measure_speed(session, 3, {.prefill = 2, .decode = 2, .repetitions = 1});
+  const int attention = 2 * spec.n_heads * spec.head_dim + 2 * spec.n_kv_heads * spec.head_dim;
+  const int products = spec.n_layers * spec.n_embd * (attention + 3 * spec.n_ff);
+  EXPECT_EQ(r.prefill_products, products);
+  // 34 bytes for 32 values of Q8_0.
+  EXPECT_EQ(r.decode_weight_bytes,
+            static_cast<std::size_t>(products / 32 * 34 + spec.n_vocab * spec.n_embd * 2));
+}
+
+TEST(Bench, NeedsARepetition) {
+  const TempDir dir;
+  Session session(Model::load(write_tiny_model(dir.path(), {})), {});
+  expect_error(ErrorKind::kUsage, "repetition",
+               [&] { measure_speed(session, 0, {.prefill = 1, .decode = 1, .repetitions = 0}); });
+}
+
+TEST(Bench, TokensAreOfTheVocabularyAndTheSameEachTime) {
+  const std::vector<Token> tokens = bench_tokens(1000, 7);
+  EXPECT_EQ(tokens, bench_tokens(1000, 7));
+  for (const Token token : tokens) EXPECT_TRUE(token >= 0 && token < 7);
+}
+
+}  // namespace
+}  // namespace quant::test
