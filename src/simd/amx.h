@@ -4,6 +4,7 @@
 // kernel for their state; see has_amx() in base/cpu.cpp.
 #pragma once
 
+#include "base/inline.h"
 #include "simd/avx512.h"
 
 namespace quant {
@@ -33,19 +34,18 @@ struct Amx : Avx512 {
     Tiles& operator=(const Tiles&) = delete;
 
     template <int Slot>
-    inline __attribute__((always_inline)) void clear() const {
+    QUANT_INLINE void clear() const {
       __asm__ volatile("tilezero %%tmm%c0" ::"i"(kProduct + Slot));
     }
     template <int Slot>
-    inline __attribute__((always_inline)) void add(const void* x, size_t x_stride, const void* w,
-                                                   size_t w_stride) const {
+    QUANT_INLINE void add(const void* x, size_t x_stride, const void* w, size_t w_stride) const {
       load<kInputs + Slot>(x, x_stride);
       load<kWeights + Slot>(w, w_stride);
       multiply<Slot>();
     }
     /// Adds the products of what the slot's tiles hold once more.
     template <int Slot>
-    inline __attribute__((always_inline)) void multiply() const {
+    QUANT_INLINE void multiply() const {
       if constexpr (X(-1) < X(0)) {
         __asm__ volatile("tdpbssd %%tmm%c0, %%tmm%c1, %%tmm%c2" ::"i"(kWeights + Slot),
                          "i"(kInputs + Slot), "i"(kProduct + Slot));
@@ -55,7 +55,7 @@ struct Amx : Avx512 {
       }
     }
     template <int Slot>
-    inline __attribute__((always_inline)) void store(int32_t (*out)[16]) const {
+    QUANT_INLINE void store(int32_t (*out)[16]) const {
       __asm__ volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(out), "r"(64L), "i"(kProduct + Slot)
                        : "memory");
     }
@@ -67,7 +67,7 @@ struct Amx : Avx512 {
     static constexpr int kWeights = 4;
 
     template <int Tile>
-    inline __attribute__((always_inline)) void load(const void* from, size_t stride) const {
+    QUANT_INLINE void load(const void* from, size_t stride) const {
       __asm__ volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(stride), "i"(Tile)
                        : "memory");
     }

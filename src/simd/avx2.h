@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define QUANT_SIMD static inline __attribute__((always_inline))
+#include "base/inline.h"
 
 namespace quant {
 
@@ -39,81 +39,83 @@ struct Avx2 {
   static constexpr int kSoftmaxRows = 2;
 
   // Floats.
-  QUANT_SIMD F32x16 zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
-  QUANT_SIMD F32x16 set1(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
-  QUANT_SIMD F32x16 load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
-  QUANT_SIMD void store(float* p, F32x16 v) {
+  static QUANT_INLINE F32x16 zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
+  static QUANT_INLINE F32x16 set1(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+  static QUANT_INLINE F32x16 load(const float* p) {
+    return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
+  }
+  static QUANT_INLINE void store(float* p, F32x16 v) {
     _mm256_storeu_ps(p, v.low);
     _mm256_storeu_ps(p + 8, v.high);
   }
-  QUANT_SIMD void store_partial(float* p, F32x16 v, int n) {
+  static QUANT_INLINE void store_partial(float* p, F32x16 v, int n) {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     _mm256_maskstore_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane), v.low);
     if (n > 8) {
       _mm256_maskstore_ps(p + 8, _mm256_cmpgt_epi32(_mm256_set1_epi32(n - 8), lane), v.high);
     }
   }
-  QUANT_SIMD F32x16 load_half(const uint16_t* p) {
+  static QUANT_INLINE F32x16 load_half(const uint16_t* p) {
     return {_mm256_cvtph_ps(load_128(p)), _mm256_cvtph_ps(load_128(p + 8))};
   }
-  QUANT_SIMD void store_half(uint16_t* p, F32x16 v) {
+  static QUANT_INLINE void store_half(uint16_t* p, F32x16 v) {
     constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
     store_128(p, _mm256_cvtps_ph(v.low, kNearest));
     store_128(p + 8, _mm256_cvtps_ph(v.high, kNearest));
   }
-  QUANT_SIMD F32x16 load_bfloat(const uint16_t* p) {
+  static QUANT_INLINE F32x16 load_bfloat(const uint16_t* p) {
     return {widen_bfloat(load_128(p)), widen_bfloat(load_128(p + 8))};
   }
-  QUANT_SIMD void store_bfloat(uint16_t* p, F32x16 v) {
+  static QUANT_INLINE void store_bfloat(uint16_t* p, F32x16 v) {
     const __m256i pairs = _mm256_packus_epi32(round_bfloat(v.low), round_bfloat(v.high));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute4x64_epi64(pairs, 0xd8));
   }
-  QUANT_SIMD float half(uint16_t h) { return _cvtsh_ss(h); }
-  QUANT_SIMD uint16_t to_half(float f) {
+  static QUANT_INLINE float half(uint16_t h) { return _cvtsh_ss(h); }
+  static QUANT_INLINE uint16_t to_half(float f) {
     return static_cast<uint16_t>(_cvtss_sh(f, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
   }
-  QUANT_SIMD F32x16 add(F32x16 a, F32x16 b) {
+  static QUANT_INLINE F32x16 add(F32x16 a, F32x16 b) {
     return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
   }
-  QUANT_SIMD F32x16 sub(F32x16 a, F32x16 b) {
+  static QUANT_INLINE F32x16 sub(F32x16 a, F32x16 b) {
     return {_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)};
   }
-  QUANT_SIMD F32x16 mul(F32x16 a, F32x16 b) {
+  static QUANT_INLINE F32x16 mul(F32x16 a, F32x16 b) {
     return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
   }
-  QUANT_SIMD F32x16 div(F32x16 a, F32x16 b) {
+  static QUANT_INLINE F32x16 div(F32x16 a, F32x16 b) {
     return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
   }
-  QUANT_SIMD F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
+  static QUANT_INLINE F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
     return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
   }
-  QUANT_SIMD F32x16 abs(F32x16 a) {
+  static QUANT_INLINE F32x16 abs(F32x16 a) {
     const __m256 sign = _mm256_set1_ps(-0.0f);
     return {_mm256_andnot_ps(sign, a.low), _mm256_andnot_ps(sign, a.high)};
   }
-  QUANT_SIMD F32x16 max(F32x16 a, F32x16 b) {
+  static QUANT_INLINE F32x16 max(F32x16 a, F32x16 b) {
     return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
   }
-  QUANT_SIMD F32x16 min(F32x16 a, F32x16 b) {
+  static QUANT_INLINE F32x16 min(F32x16 a, F32x16 b) {
     return {_mm256_min_ps(a.low, b.low), _mm256_min_ps(a.high, b.high)};
   }
-  QUANT_SIMD F32x16 select_less(F32x16 a, F32x16 b, F32x16 x, F32x16 y) {
+  static QUANT_INLINE F32x16 select_less(F32x16 a, F32x16 b, F32x16 x, F32x16 y) {
     return {_mm256_blendv_ps(y.low, x.low, _mm256_cmp_ps(a.low, b.low, _CMP_LT_OQ)),
             _mm256_blendv_ps(y.high, x.high, _mm256_cmp_ps(a.high, b.high, _CMP_LT_OQ))};
   }
-  QUANT_SIMD float reduce_add(F32x16 v) {
+  static QUANT_INLINE float reduce_add(F32x16 v) {
     const __m256 eight = _mm256_add_ps(v.low, v.high);
     const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
     const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
   }
-  QUANT_SIMD float reduce_max(F32x16 v) {
+  static QUANT_INLINE float reduce_max(F32x16 v) {
     const __m256 eight = _mm256_max_ps(v.low, v.high);
     const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
     const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
   }
-  QUANT_SIMD void transpose(F32x16 (&r)[16]) {
+  static QUANT_INLINE void transpose(F32x16 (&r)[16]) {
     // Four 8×8 quarters; the two off the diagonal change places.
     __m256 quarter[4][8];
     for (int i = 0; i < 8; ++i) {
@@ -129,7 +131,7 @@ struct Avx2 {
     }
   }
   template <int Distance>
-  QUANT_SIMD F32x16 swap_lanes(F32x16 v) {
+  static QUANT_INLINE F32x16 swap_lanes(F32x16 v) {
     static_assert(Distance == 1 || Distance == 2 || Distance == 4 || Distance == 8);
     if constexpr (Distance == 8) return {v.high, v.low};
     if constexpr (Distance == 4) {
@@ -140,56 +142,58 @@ struct Avx2 {
   }
 
   // 32-bit integers.
-  QUANT_SIMD I32x16 set1_i32(int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
-  QUANT_SIMD I32x16 load_i32(const int32_t* p) { return {load_256(p), load_256(p + 8)}; }
-  QUANT_SIMD void store_i32(int32_t* p, I32x16 v) {
+  static QUANT_INLINE I32x16 set1_i32(int32_t x) {
+    return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)};
+  }
+  static QUANT_INLINE I32x16 load_i32(const int32_t* p) { return {load_256(p), load_256(p + 8)}; }
+  static QUANT_INLINE void store_i32(int32_t* p, I32x16 v) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v.low);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), v.high);
   }
-  QUANT_SIMD I32x16 add_i32(I32x16 a, I32x16 b) {
+  static QUANT_INLINE I32x16 add_i32(I32x16 a, I32x16 b) {
     return {_mm256_add_epi32(a.low, b.low), _mm256_add_epi32(a.high, b.high)};
   }
-  QUANT_SIMD int32_t reduce_add_i32(I32x16 v) {
+  static QUANT_INLINE int32_t reduce_add_i32(I32x16 v) {
     const __m256i eight = _mm256_add_epi32(v.low, v.high);
     const __m128i four =
         _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
     const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
     return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
   }
-  QUANT_SIMD I32x16 bits(F32x16 v) {
+  static QUANT_INLINE I32x16 bits(F32x16 v) {
     return {_mm256_castps_si256(v.low), _mm256_castps_si256(v.high)};
   }
-  QUANT_SIMD F32x16 to_float(I32x16 v) {
+  static QUANT_INLINE F32x16 to_float(I32x16 v) {
     return {_mm256_cvtepi32_ps(v.low), _mm256_cvtepi32_ps(v.high)};
   }
-  QUANT_SIMD I32x16 to_int(F32x16 v) {
+  static QUANT_INLINE I32x16 to_int(F32x16 v) {
     return {_mm256_cvtps_epi32(v.low), _mm256_cvtps_epi32(v.high)};
   }
-  QUANT_SIMD F32x16 scale_by_power_of_two(F32x16 v, F32x16 t) {
+  static QUANT_INLINE F32x16 scale_by_power_of_two(F32x16 v, F32x16 t) {
     return {times_power(v.low, t.low), times_power(v.high, t.high)};
   }
-  QUANT_SIMD I32x16 count_greater(I32x16 n, F32x16 a, F32x16 b) {
+  static QUANT_INLINE I32x16 count_greater(I32x16 n, F32x16 a, F32x16 b) {
     // A true comparison is -1.
     const __m256 low = _mm256_cmp_ps(a.low, b.low, _CMP_GT_OQ);
     const __m256 high = _mm256_cmp_ps(a.high, b.high, _CMP_GT_OQ);
     return {_mm256_sub_epi32(n.low, _mm256_castps_si256(low)),
             _mm256_sub_epi32(n.high, _mm256_castps_si256(high))};
   }
-  QUANT_SIMD F32x16 lookup(F32x16 table, I32x16 index) {
+  static QUANT_INLINE F32x16 lookup(F32x16 table, I32x16 index) {
     return {lookup_8(table, index.low), lookup_8(table, index.high)};
   }
   template <int Bits>
-  QUANT_SIMD I32x16 unpack(const uint8_t* p) {
+  static QUANT_INLINE I32x16 unpack(const uint8_t* p) {
     if constexpr (Bits == 8) {
       return {_mm256_cvtepu8_epi32(load_64(p)), _mm256_cvtepu8_epi32(load_64(p + 8))};
     } else {
       return {unpack_8<Bits>(p), unpack_8<Bits>(p + Bits)};
     }
   }
-  QUANT_SIMD I32x16 load_i8(const int8_t* p) {
+  static QUANT_INLINE I32x16 load_i8(const int8_t* p) {
     return {_mm256_cvtepi8_epi32(load_64(p)), _mm256_cvtepi8_epi32(load_64(p + 8))};
   }
-  QUANT_SIMD void store_i8(int8_t* p, I32x16 v) {
+  static QUANT_INLINE void store_i8(int8_t* p, I32x16 v) {
     const __m256i byte = _mm256_set1_epi32(0xff);
     const __m256i mixed =
         _mm256_packus_epi32(_mm256_and_si256(v.low, byte), _mm256_and_si256(v.high, byte));
@@ -198,7 +202,7 @@ struct Avx2 {
               _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
   }
 
-  QUANT_SIMD void store_u14x64(uint8_t* high, uint8_t* low, const I32x16 (&v)[4]) {
+  static QUANT_INLINE void store_u14x64(uint8_t* high, uint8_t* low, const I32x16 (&v)[4]) {
     const __m256i mask = _mm256_set1_epi16(127);
     for (int i = 0; i < 4; i += 2) {
       const __m256i first = _mm256_packs_epi32(v[i].low, v[i].high);
@@ -208,7 +212,7 @@ struct Avx2 {
     }
   }
 
-  QUANT_SIMD void store_u8x64(uint8_t* p, const I32x16 (&v)[4]) {
+  static QUANT_INLINE void store_u8x64(uint8_t* p, const I32x16 (&v)[4]) {
     for (int i = 0; i < 4; i += 2) {
       store_bytes(p + 16 * i, _mm256_packs_epi32(v[i].low, v[i].high),
                   _mm256_packs_epi32(v[i + 1].low, v[i + 1].high));
@@ -217,47 +221,46 @@ struct Avx2 {
 
   // Four bytes in each lane.
   template <int Bytes>
-  QUANT_SIMD I32x16 load_bytes(const uint8_t* p) {
-    return {_mm256_set_m128i(load_some<Bytes - 16>(p + 16), load_some<Bytes>(p)),
-            _mm256_set_m128i(load_some<Bytes - 48>(p + 48), load_some<Bytes - 32>(p + 32))};
+  static QUANT_INLINE I32x16 load_bytes(const uint8_t* p) {
+    return {load_256(p), Bytes == 64 ? load_256(p + 32) : _mm256_setzero_si256()};
   }
-  QUANT_SIMD I32x16 load_u16(const uint8_t* p) {
+  static QUANT_INLINE I32x16 load_u16(const uint8_t* p) {
     return {_mm256_cvtepu16_epi32(load_128(p)), _mm256_cvtepu16_epi32(load_128(p + 16))};
   }
   template <int Left>
-  QUANT_SIMD I32x16 shift_i32(I32x16 v) {
+  static QUANT_INLINE I32x16 shift_i32(I32x16 v) {
     return {shift<Left>(v.low), shift<Left>(v.high)};
   }
-  QUANT_SIMD I32x16 and_i32(I32x16 a, I32x16 b) {
+  static QUANT_INLINE I32x16 and_i32(I32x16 a, I32x16 b) {
     return {_mm256_and_si256(a.low, b.low), _mm256_and_si256(a.high, b.high)};
   }
-  QUANT_SIMD I32x16 or_i32(I32x16 a, I32x16 b) {
+  static QUANT_INLINE I32x16 or_i32(I32x16 a, I32x16 b) {
     return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)};
   }
   template <int From, int Count, int To>
-  QUANT_SIMD I32x16 byte_bits(I32x16 v) {
+  static QUANT_INLINE I32x16 byte_bits(I32x16 v) {
     const __m256i mask = _mm256_set1_epi8(static_cast<char>(((1 << Count) - 1) << To));
     return {_mm256_and_si256(shift<To - From>(v.low), mask),
             _mm256_and_si256(shift<To - From>(v.high), mask)};
   }
   template <int First, int To>
-  QUANT_SIMD I32x16 bits_to_bytes(I32x16 v) {
+  static QUANT_INLINE I32x16 bits_to_bytes(I32x16 v) {
     return {spread_bits<First, To>(v.low), spread_bits<First, To>(v.high)};
   }
-  QUANT_SIMD I32x16 sub_bytes(I32x16 a, I32x16 b) {
+  static QUANT_INLINE I32x16 sub_bytes(I32x16 a, I32x16 b) {
     return {_mm256_sub_epi8(a.low, b.low), _mm256_sub_epi8(a.high, b.high)};
   }
-  QUANT_SIMD I32x16 lookup_bytes(U8x16 table, I32x16 index) {
+  static QUANT_INLINE I32x16 lookup_bytes(U8x16 table, I32x16 index) {
     const __m256i both = _mm256_broadcastsi128_si256(table);
     return {_mm256_shuffle_epi8(both, index.low), _mm256_shuffle_epi8(both, index.high)};
   }
   template <int Index>
-  QUANT_SIMD I32x16 signed_byte(I32x16 v) {
+  static QUANT_INLINE I32x16 signed_byte(I32x16 v) {
     return {_mm256_srai_epi32(shift<24 - 8 * Index>(v.low), 24),
             _mm256_srai_epi32(shift<24 - 8 * Index>(v.high), 24)};
   }
   template <int Index>
-  QUANT_SIMD F32x16 half_of(I32x16 v) {
+  static QUANT_INLINE F32x16 half_of(I32x16 v) {
     const __m256i mask = _mm256_set1_epi32(0xffff);
     const __m256i mixed = _mm256_packus_epi32(_mm256_and_si256(shift<-16 * Index>(v.low), mask),
                                               _mm256_and_si256(shift<-16 * Index>(v.high), mask));
@@ -265,7 +268,7 @@ struct Avx2 {
     return {_mm256_cvtph_ps(_mm256_castsi256_si128(halves)),
             _mm256_cvtph_ps(_mm256_extracti128_si256(halves, 1))};
   }
-  QUANT_SIMD void transpose(I32x16 (&r)[16]) {
+  static QUANT_INLINE void transpose(I32x16 (&r)[16]) {
     F32x16 f[16];
     for (int i = 0; i < 16; ++i) {
       f[i] = {_mm256_castsi256_ps(r[i].low), _mm256_castsi256_ps(r[i].high)};
@@ -282,24 +285,24 @@ struct Avx2 {
   template <int Most>
   static constexpr int kDotRun = Most == 0 ? 1 : 32767 / (2 * 127 * Most);
   template <int Most>
-  QUANT_SIMD DotWeights dot_weights(I32x16 v) {
+  static QUANT_INLINE DotWeights dot_weights(I32x16 v) {
     if constexpr (Most > 0) return {v, v};
     return {v, {_mm256_abs_epi8(v.low), _mm256_abs_epi8(v.high)}};
   }
   template <int Most>
-  QUANT_SIMD DotWeights lookup_weights(U8x16 table, I32x16 index) {
+  static QUANT_INLINE DotWeights lookup_weights(U8x16 table, I32x16 index) {
     return dot_weights<Most>(lookup_bytes(table, index));
   }
   template <int Most>
-  QUANT_SIMD I32x16 dot_start(int32_t) {
+  static QUANT_INLINE I32x16 dot_start(int32_t) {
     return {_mm256_setzero_si256(), _mm256_setzero_si256()};
   }
   template <int Most>
-  QUANT_SIMD I32x16 dot_open(I32x16) {
+  static QUANT_INLINE I32x16 dot_open(I32x16) {
     return {_mm256_setzero_si256(), _mm256_setzero_si256()};
   }
   template <int Most>
-  QUANT_SIMD I32x16 dot4(I32x16 running, DotWeights w, const int8_t* x) {
+  static QUANT_INLINE I32x16 dot4(I32x16 running, DotWeights w, const int8_t* x) {
     int32_t four;
     memcpy(&four, x, sizeof four);
     const __m256i inputs = _mm256_set1_epi32(four);
@@ -309,30 +312,30 @@ struct Avx2 {
             _mm256_add_epi16(running.high, _mm256_maddubs_epi16(w.magnitude.high, high))};
   }
   template <int Most>
-  QUANT_SIMD I32x16 dot_close(I32x16 total, I32x16 running) {
+  static QUANT_INLINE I32x16 dot_close(I32x16 total, I32x16 running) {
     return {_mm256_add_epi32(total.low, add_pairs(running.low)),
             _mm256_add_epi32(total.high, add_pairs(running.high))};
   }
-  QUANT_SIMD I32x16 dot4_mixed(I32x16 acc, I32x16 w, const uint8_t* x) {
+  static QUANT_INLINE I32x16 dot4_mixed(I32x16 acc, I32x16 w, const uint8_t* x) {
     int32_t four;
     memcpy(&four, x, sizeof four);
     const __m256i inputs = _mm256_set1_epi32(four);
     return {_mm256_add_epi32(acc.low, add_pairs(_mm256_maddubs_epi16(inputs, w.low))),
             _mm256_add_epi32(acc.high, add_pairs(_mm256_maddubs_epi16(inputs, w.high)))};
   }
-  QUANT_SIMD I32x16 dot4_few(I32x16 acc, I32x16 w, const uint8_t* x) {
+  static QUANT_INLINE I32x16 dot4_few(I32x16 acc, I32x16 w, const uint8_t* x) {
     return dot4_mixed(acc, w, x);
   }
 
   // The same with 16 bits.
-  QUANT_SIMD I32x16 pair_words(I32x16 a, I32x16 b) {
+  static QUANT_INLINE I32x16 pair_words(I32x16 a, I32x16 b) {
     return {_mm256_blend_epi16(a.low, _mm256_slli_epi32(b.low, 16), 0xaa),
             _mm256_blend_epi16(a.high, _mm256_slli_epi32(b.high, 16), 0xaa)};
   }
-  QUANT_SIMD I32x16 max_words(I32x16 a, I32x16 b) {
+  static QUANT_INLINE I32x16 max_words(I32x16 a, I32x16 b) {
     return {_mm256_max_epi16(a.low, b.low), _mm256_max_epi16(a.high, b.high)};
   }
-  QUANT_SIMD I32x16 max_words_of_each(const I32x16 (&v)[16]) {
+  static QUANT_INLINE I32x16 max_words_of_each(const I32x16 (&v)[16]) {
     __m256i four[4];  // lane 4·p + i: of row i and 128 bits p
     for (int g = 0; g < 4; ++g) {
       const auto two = [](const I32x16& a, const I32x16& b) __attribute__((always_inline)) {
@@ -351,18 +354,18 @@ struct Avx2 {
     };
     return {blocks(four[0], four[1]), blocks(four[2], four[3])};
   }
-  QUANT_SIMD I32x16 even_bytes(I32x16 v) {
+  static QUANT_INLINE I32x16 even_bytes(I32x16 v) {
     return odd_bytes({_mm256_slli_epi16(v.low, 8), _mm256_slli_epi16(v.high, 8)});
   }
-  QUANT_SIMD I32x16 odd_bytes(I32x16 v) {
+  static QUANT_INLINE I32x16 odd_bytes(I32x16 v) {
     return {_mm256_srai_epi16(v.low, 8), _mm256_srai_epi16(v.high, 8)};
   }
-  QUANT_SIMD void store_i16_pairs(int16_t* p, I32x16 v) {
+  static QUANT_INLINE void store_i16_pairs(int16_t* p, I32x16 v) {
     const __m256i mixed = _mm256_permute4x64_epi64(_mm256_packs_epi32(v.low, v.high), 0xd8);
     const __m256i pairs = _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(mixed, 0xd8), 0xd8);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), pairs);
   }
-  QUANT_SIMD I32x16 dot2(I32x16 acc, I32x16 w, const int16_t* x) {
+  static QUANT_INLINE I32x16 dot2(I32x16 acc, I32x16 w, const int16_t* x) {
     int32_t two;
     memcpy(&two, x, sizeof two);
     const __m256i inputs = _mm256_set1_epi32(two);
@@ -371,104 +374,78 @@ struct Avx2 {
   }
 
   // Bytes.
-  QUANT_SIMD U8x16 load_u8(const uint8_t* p) { return load_128(p); }
-  QUANT_SIMD void store_u8(void* p, U8x16 v) { store_128(p, v); }
-  QUANT_SIMD U8x16 lookup_u8(U8x16 table, U8x16 index) { return _mm_shuffle_epi8(table, index); }
+  static QUANT_INLINE U8x16 load_u8(const uint8_t* p) { return load_128(p); }
+  static QUANT_INLINE void store_u8(void* p, U8x16 v) { store_128(p, v); }
+  static QUANT_INLINE U8x16 lookup_u8(U8x16 table, U8x16 index) {
+    return _mm_shuffle_epi8(table, index);
+  }
 
  private:
   /// Words of two vectors, each packed by _mm256_packs_epi32, as bytes in their order.
-  QUANT_SIMD void store_bytes(uint8_t* p, __m256i first, __m256i second) {
+  static QUANT_INLINE void store_bytes(uint8_t* p, __m256i first, __m256i second) {
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                         _mm256_permutevar8x32_epi32(_mm256_packus_epi16(first, second), order));
   }
-  QUANT_SIMD __m128i load_64(const void* p) {
+  static QUANT_INLINE __m128i load_64(const void* p) {
     return _mm_loadl_epi64(static_cast<const __m128i*>(p));
   }
-  QUANT_SIMD __m128i load_128(const void* p) {
+  static QUANT_INLINE __m128i load_128(const void* p) {
     return _mm_loadu_si128(static_cast<const __m128i*>(p));
   }
-  QUANT_SIMD __m256i load_256(const void* p) {
+  static QUANT_INLINE __m256i load_256(const void* p) {
     return _mm256_loadu_si256(static_cast<const __m256i*>(p));
   }
-  /// The first Bytes bytes of sixteen (none if Bytes <= 0), then zeros.
-  template <int Bytes>
-  QUANT_SIMD __m128i load_some(const uint8_t* p) {
-    if constexpr (Bytes <= 0) return _mm_setzero_si128();
-    if constexpr (Bytes >= 16) return load_128(p);
-    int64_t low = 0;
-    int64_t high = 0;
-    memcpy(&low, p, Bytes < 8 ? Bytes : 8);
-    if constexpr (Bytes > 8) memcpy(&high, p + 8, Bytes - 8);
-    return _mm_set_epi64x(high, low);
+  static QUANT_INLINE void store_128(void* p, __m128i v) {
+    _mm_storeu_si128(static_cast<__m128i*>(p), v);
   }
-  QUANT_SIMD void store_128(void* p, __m128i v) { _mm_storeu_si128(static_cast<__m128i*>(p), v); }
 
-  QUANT_SIMD __m256 widen_bfloat(__m128i v) {
+  static QUANT_INLINE __m256 widen_bfloat(__m128i v) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(v), 16));
   }
-  QUANT_SIMD __m256i round_bfloat(__m256 v) {
+  static QUANT_INLINE __m256i round_bfloat(__m256 v) {
     const __m256i bits = _mm256_castps_si256(v);
     const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
     const __m256i bias = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
     return _mm256_srli_epi32(_mm256_add_epi32(bits, bias), 16);
   }
-  QUANT_SIMD __m256 times_power(__m256 v, __m256 t) {
+  static QUANT_INLINE __m256 times_power(__m256 v, __m256 t) {
     const __m256i exponent = _mm256_slli_epi32(_mm256_castps_si256(t), 23);
     const __m256i power = _mm256_add_epi32(exponent, _mm256_castps_si256(_mm256_set1_ps(1.0f)));
     return _mm256_mul_ps(v, _mm256_castsi256_ps(power));
   }
-  QUANT_SIMD __m256 lookup_8(F32x16 entries, __m256i index) {
+  static QUANT_INLINE __m256 lookup_8(F32x16 entries, __m256i index) {
     // Bit 3 of the index, moved to the sign, chooses between the halves of the table.
     return _mm256_blendv_ps(_mm256_permutevar8x32_ps(entries.low, index),
                             _mm256_permutevar8x32_ps(entries.high, index),
                             _mm256_castsi256_ps(_mm256_slli_epi32(index, 28)));
   }
-  /// Eight codes of fewer than 8 bits, each of which lies in at most two neighbouring bytes.
+  /// Eight codes of 2, 3 or 4 bits.
   template <int Bits>
-  QUANT_SIMD __m256i unpack_8(const uint8_t* p) {
+  static QUANT_INLINE __m256i unpack_8(const uint8_t* p) {
     const __m256i mask = _mm256_set1_epi32((1 << Bits) - 1);
-    if constexpr (Bits <= 4) {
-      uint32_t word = 0;
-      if constexpr (Bits == 3) {  // three bytes at once would go through memory
-        uint16_t low;
-        memcpy(&low, p, sizeof low);
-        word = low | static_cast<uint32_t>(p[2]) << 16;
-      } else {
-        memcpy(&word, p, Bits);
-      }
-      const __m256i shifts =
-          _mm256_setr_epi32(0, Bits, 2 * Bits, 3 * Bits, 4 * Bits, 5 * Bits, 6 * Bits, 7 * Bits);
-      const __m256i words = _mm256_set1_epi32(static_cast<int32_t>(word));
-      return _mm256_and_si256(_mm256_srlv_epi32(words, shifts), mask);
+    uint32_t word = 0;
+    if constexpr (Bits == 3) {  // three bytes at once would go through memory
+      uint16_t low;
+      memcpy(&low, p, sizeof low);
+      word = low | static_cast<uint32_t>(p[2]) << 16;
     } else {
-      uint64_t word = 0;
       memcpy(&word, p, Bits);
-      const __m256i bytes =
-          _mm256_broadcastsi128_si256(_mm_cvtsi64_si128(static_cast<long long>(word)));
-      const __m256i pairs = _mm256_shuffle_epi8(
-          bytes, _mm256_setr_epi32(byte_pair(0), byte_pair(Bits), byte_pair(2 * Bits),
-                                   byte_pair(3 * Bits), byte_pair(4 * Bits), byte_pair(5 * Bits),
-                                   byte_pair(6 * Bits), byte_pair(7 * Bits)));
-      const __m256i shifts =
-          _mm256_setr_epi32(0, Bits % 8, 2 * Bits % 8, 3 * Bits % 8, 4 * Bits % 8, 5 * Bits % 8,
-                            6 * Bits % 8, 7 * Bits % 8);
-      return _mm256_and_si256(_mm256_srlv_epi32(pairs, shifts), mask);
     }
-  }
-  /// Shuffle control that fetches the byte of a bit, the byte after it, and two zeros.
-  static constexpr int32_t byte_pair(int bit) {
-    return static_cast<int32_t>(0x80800000u | static_cast<uint32_t>((bit / 8 + 1) << 8 | bit / 8));
+    const __m256i shifts =
+        _mm256_setr_epi32(0, Bits, 2 * Bits, 3 * Bits, 4 * Bits, 5 * Bits, 6 * Bits, 7 * Bits);
+    const __m256i words = _mm256_set1_epi32(static_cast<int32_t>(word));
+    return _mm256_and_si256(_mm256_srlv_epi32(words, shifts), mask);
   }
   /// To the left, or to the right where Left is negative.
   template <int Left>
-  QUANT_SIMD __m256i shift(__m256i v) {
+  static QUANT_INLINE __m256i shift(__m256i v) {
     if constexpr (Left > 0) v = _mm256_slli_epi32(v, Left);
     if constexpr (Left < 0) v = _mm256_srli_epi32(v, -Left);
     return v;
   }
   template <int First, int To>
-  QUANT_SIMD __m256i spread_bits(__m256i v) {
+  static QUANT_INLINE __m256i spread_bits(__m256i v) {
     static_assert(First % 4 == 0);  // all four bits come from one byte
     constexpr int kByte = First / 8 * 0x01010101;
     const __m256i from = _mm256_broadcastsi128_si256(
@@ -480,8 +457,10 @@ struct Avx2 {
                             _mm256_set1_epi8(static_cast<char>(1 << To)));
   }
   /// Adds neighbouring words of 16 bits into 32 bits.
-  QUANT_SIMD __m256i add_pairs(__m256i v) { return _mm256_madd_epi16(v, _mm256_set1_epi16(1)); }
-  QUANT_SIMD void transpose_8x8(__m256 (&r)[8]) {
+  static QUANT_INLINE __m256i add_pairs(__m256i v) {
+    return _mm256_madd_epi16(v, _mm256_set1_epi16(1));
+  }
+  static QUANT_INLINE void transpose_8x8(__m256 (&r)[8]) {
     __m256 a[8];
     for (int i = 0; i < 8; i += 2) {
       a[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
@@ -502,5 +481,3 @@ struct Avx2 {
 };
 
 }  // namespace quant
-
-#undef QUANT_SIMD

@@ -1,9 +1,8 @@
 // The vocabulary of scalar.h on AVX2 with AVX-VNNI: that of avx2.h but for integer products.
 #pragma once
 
+#include "base/inline.h"
 #include "simd/avx2.h"
-
-#define QUANT_SIMD static inline __attribute__((always_inline))
 
 namespace quant {
 
@@ -20,26 +19,26 @@ struct AvxVnni : Avx2 {
   template <int Most>
   static constexpr int kDotRun = 64;
   template <int Most>
-  QUANT_SIMD DotWeights dot_weights(I32x16 v) {
+  static QUANT_INLINE DotWeights dot_weights(I32x16 v) {
     if constexpr (Most > 0) return v;
     const __m256i top = _mm256_set1_epi8(-128);
     return {_mm256_xor_si256(v.low, top), _mm256_xor_si256(v.high, top)};
   }
   template <int Most>
-  QUANT_SIMD DotWeights lookup_weights(U8x16 table, I32x16 index) {
+  static QUANT_INLINE DotWeights lookup_weights(U8x16 table, I32x16 index) {
     return lookup_bytes(Most > 0 ? table : _mm_xor_si128(table, _mm_set1_epi8(-128)), index);
   }
   template <int Most>
-  QUANT_SIMD I32x16 dot_start(int32_t x_sum) {
+  static QUANT_INLINE I32x16 dot_start(int32_t x_sum) {
     const __m256i start = _mm256_set1_epi32(Most == 0 ? -128 * x_sum : 0);
     return {start, start};
   }
   template <int Most>
-  QUANT_SIMD I32x16 dot_open(I32x16 total) {
+  static QUANT_INLINE I32x16 dot_open(I32x16 total) {
     return total;
   }
   template <int Most>
-  QUANT_SIMD I32x16 dot4(I32x16 acc, DotWeights w, const int8_t* x) {
+  static QUANT_INLINE I32x16 dot4(I32x16 acc, DotWeights w, const int8_t* x) {
     int32_t four;
     memcpy(&four, x, sizeof four);
     const __m256i inputs = _mm256_set1_epi32(four);
@@ -47,20 +46,20 @@ struct AvxVnni : Avx2 {
             _mm256_dpbusd_avx_epi32(acc.high, w.high, inputs)};
   }
   template <int Most>
-  QUANT_SIMD I32x16 dot_close(I32x16, I32x16 running) {
+  static QUANT_INLINE I32x16 dot_close(I32x16, I32x16 running) {
     return running;
   }
-  QUANT_SIMD I32x16 dot4_mixed(I32x16 acc, I32x16 w, const uint8_t* x) {
+  static QUANT_INLINE I32x16 dot4_mixed(I32x16 acc, I32x16 w, const uint8_t* x) {
     int32_t four;
     memcpy(&four, x, sizeof four);
     const __m256i inputs = _mm256_set1_epi32(four);
     return {_mm256_dpbusd_avx_epi32(acc.low, inputs, w.low),
             _mm256_dpbusd_avx_epi32(acc.high, inputs, w.high)};
   }
-  QUANT_SIMD I32x16 dot4_few(I32x16 acc, I32x16 w, const uint8_t* x) {
+  static QUANT_INLINE I32x16 dot4_few(I32x16 acc, I32x16 w, const uint8_t* x) {
     return dot4_mixed(acc, w, x);
   }
-  QUANT_SIMD I32x16 dot2(I32x16 acc, I32x16 w, const int16_t* x) {
+  static QUANT_INLINE I32x16 dot2(I32x16 acc, I32x16 w, const int16_t* x) {
     int32_t two;
     memcpy(&two, x, sizeof two);
     const __m256i inputs = _mm256_set1_epi32(two);
@@ -70,5 +69,3 @@ struct AvxVnni : Avx2 {
 };
 
 }  // namespace quant
-
-#undef QUANT_SIMD

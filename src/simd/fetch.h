@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/inline.h"
+
 namespace quant {
 
 /// A piece of memory. It may reach beyond what is allocated: asking for that does no harm.
@@ -29,7 +31,7 @@ struct Fetch {
 template <class Ask>
 class FetchStepsWith {
  public:
-  inline __attribute__((always_inline)) FetchStepsWith(const Fetch& fetch, size_t steps)
+  QUANT_INLINE FetchStepsWith(const Fetch& fetch, size_t steps)
       : at_(fetch.next.from),
         end_(fetch.next.from + fetch.next.bytes),
         later_(fetch.later),
@@ -39,9 +41,9 @@ class FetchStepsWith {
     if (steps == 0) steps = 1;
     lines_a_step_ = (fetch.next.bytes + fetch.later.bytes + kLine * steps - 1) / (kLine * steps);
   }
-  inline __attribute__((always_inline)) void step() { lines(lines_a_step_); }
+  QUANT_INLINE void step() { lines(lines_a_step_); }
   /// A part of a step: n cache lines.
-  inline __attribute__((always_inline)) void lines(size_t n) {
+  QUANT_INLINE void lines(size_t n) {
     if (at_ >= end_) {
       if (later_.bytes == 0) return;
       at_ = later_.from;
@@ -69,7 +71,7 @@ class FetchStepsWith {
 
 struct AskMemory {
   template <int Locality>
-  static inline __attribute__((always_inline)) void ask(uintptr_t line) {
+  static QUANT_INLINE void ask(uintptr_t line) {
     __builtin_prefetch(reinterpret_cast<const void*>(line), 0, Locality);
   }
 };

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define QUANT_SIMD static inline __attribute__((always_inline))
+#include "base/inline.h"
 
 namespace quant {
 
@@ -38,42 +38,42 @@ struct Neon {
   static constexpr int kSoftmaxRows = 2;
 
   // Floats.
-  QUANT_SIMD F32x16 zero() { return set1(0.0f); }
-  QUANT_SIMD F32x16 set1(float x) {
+  static QUANT_INLINE F32x16 zero() { return set1(0.0f); }
+  static QUANT_INLINE F32x16 set1(float x) {
     const float32x4_t v = vdupq_n_f32(x);
     return {{v, v, v, v}};
   }
-  QUANT_SIMD F32x16 load(const float* p) {
+  static QUANT_INLINE F32x16 load(const float* p) {
     return {{vld1q_f32(p), vld1q_f32(p + 4), vld1q_f32(p + 8), vld1q_f32(p + 12)}};
   }
-  QUANT_SIMD void store(float* p, F32x16 v) {
+  static QUANT_INLINE void store(float* p, F32x16 v) {
     for (int i = 0; i < 4; ++i) vst1q_f32(p + 4 * i, v.part[i]);
   }
-  QUANT_SIMD void store_partial(float* p, F32x16 v, int n) {
+  static QUANT_INLINE void store_partial(float* p, F32x16 v, int n) {
     float lane[16];
     store(lane, v);
     memcpy(p, lane, static_cast<size_t>(n) * sizeof(float));
   }
-  QUANT_SIMD F32x16 load_half(const uint16_t* p) {
+  static QUANT_INLINE F32x16 load_half(const uint16_t* p) {
     F32x16 r;
     for (int i = 0; i < 4; ++i) {
       r.part[i] = vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i)));
     }
     return r;
   }
-  QUANT_SIMD void store_half(uint16_t* p, F32x16 v) {
+  static QUANT_INLINE void store_half(uint16_t* p, F32x16 v) {
     for (int i = 0; i < 4; ++i) {
       vst1_u16(p + 4 * i, vreinterpret_u16_f16(vcvt_f16_f32(v.part[i])));
     }
   }
-  QUANT_SIMD F32x16 load_bfloat(const uint16_t* p) {
+  static QUANT_INLINE F32x16 load_bfloat(const uint16_t* p) {
     F32x16 r;
     for (int i = 0; i < 4; ++i) {
       r.part[i] = vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4 * i), 16));
     }
     return r;
   }
-  QUANT_SIMD void store_bfloat(uint16_t* p, F32x16 v) {
+  static QUANT_INLINE void store_bfloat(uint16_t* p, F32x16 v) {
     for (int i = 0; i < 4; ++i) {
       const uint32x4_t bits = vreinterpretq_u32_f32(v.part[i]);
       const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
@@ -81,64 +81,64 @@ struct Neon {
       vst1_u16(p + 4 * i, vshrn_n_u32(vaddq_u32(bits, bias), 16));
     }
   }
-  QUANT_SIMD float half(uint16_t h) {
+  static QUANT_INLINE float half(uint16_t h) {
     return vgetq_lane_f32(vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(h))), 0);
   }
-  QUANT_SIMD uint16_t to_half(float f) {
+  static QUANT_INLINE uint16_t to_half(float f) {
     return vget_lane_u16(vreinterpret_u16_f16(vcvt_f16_f32(vdupq_n_f32(f))), 0);
   }
-  QUANT_SIMD F32x16 add(F32x16 a, F32x16 b) {
+  static QUANT_INLINE F32x16 add(F32x16 a, F32x16 b) {
     for (int i = 0; i < 4; ++i) a.part[i] = vaddq_f32(a.part[i], b.part[i]);
     return a;
   }
-  QUANT_SIMD F32x16 sub(F32x16 a, F32x16 b) {
+  static QUANT_INLINE F32x16 sub(F32x16 a, F32x16 b) {
     for (int i = 0; i < 4; ++i) a.part[i] = vsubq_f32(a.part[i], b.part[i]);
     return a;
   }
-  QUANT_SIMD F32x16 mul(F32x16 a, F32x16 b) {
+  static QUANT_INLINE F32x16 mul(F32x16 a, F32x16 b) {
     for (int i = 0; i < 4; ++i) a.part[i] = vmulq_f32(a.part[i], b.part[i]);
     return a;
   }
-  QUANT_SIMD F32x16 div(F32x16 a, F32x16 b) {
+  static QUANT_INLINE F32x16 div(F32x16 a, F32x16 b) {
     for (int i = 0; i < 4; ++i) a.part[i] = vdivq_f32(a.part[i], b.part[i]);
     return a;
   }
-  QUANT_SIMD F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
+  static QUANT_INLINE F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
     for (int i = 0; i < 4; ++i) c.part[i] = vfmaq_f32(c.part[i], a.part[i], b.part[i]);
     return c;
   }
-  QUANT_SIMD F32x16 abs(F32x16 a) {
+  static QUANT_INLINE F32x16 abs(F32x16 a) {
     for (float32x4_t& part : a.part) part = vabsq_f32(part);
     return a;
   }
   // Not vmaxq and vminq, which give NaN where either operand is NaN.
-  QUANT_SIMD F32x16 max(F32x16 a, F32x16 b) {
+  static QUANT_INLINE F32x16 max(F32x16 a, F32x16 b) {
     for (int i = 0; i < 4; ++i) a.part[i] = greater(a.part[i], b.part[i]);
     return a;
   }
-  QUANT_SIMD F32x16 min(F32x16 a, F32x16 b) {
+  static QUANT_INLINE F32x16 min(F32x16 a, F32x16 b) {
     for (int i = 0; i < 4; ++i) {
       a.part[i] = vbslq_f32(vcltq_f32(a.part[i], b.part[i]), a.part[i], b.part[i]);
     }
     return a;
   }
-  QUANT_SIMD F32x16 select_less(F32x16 a, F32x16 b, F32x16 x, F32x16 y) {
+  static QUANT_INLINE F32x16 select_less(F32x16 a, F32x16 b, F32x16 x, F32x16 y) {
     for (int i = 0; i < 4; ++i) {
       x.part[i] = vbslq_f32(vcltq_f32(a.part[i], b.part[i]), x.part[i], y.part[i]);
     }
     return x;
   }
-  QUANT_SIMD float reduce_add(F32x16 v) {
+  static QUANT_INLINE float reduce_add(F32x16 v) {
     const float32x4_t four =
         vaddq_f32(vaddq_f32(v.part[0], v.part[2]), vaddq_f32(v.part[1], v.part[3]));
     return vpadds_f32(vadd_f32(vget_low_f32(four), vget_high_f32(four)));
   }
-  QUANT_SIMD float reduce_max(F32x16 v) {
+  static QUANT_INLINE float reduce_max(F32x16 v) {
     float32x4_t top = greater(greater(v.part[0], v.part[2]), greater(v.part[1], v.part[3]));
     top = greater(top, vextq_f32(top, top, 2));
     return vgetq_lane_f32(greater(top, vdupq_laneq_f32(top, 1)), 0);
   }
-  QUANT_SIMD void transpose(F32x16 (&r)[16]) {
+  static QUANT_INLINE void transpose(F32x16 (&r)[16]) {
     // Sixteen 4×4 blocks: each is transposed and changes places with its mirror image.
     F32x16 t[16];
     for (int i = 0; i < 4; ++i) {
@@ -156,7 +156,7 @@ struct Neon {
     for (int i = 0; i < 16; ++i) r[i] = t[i];
   }
   template <int Distance>
-  QUANT_SIMD F32x16 swap_lanes(F32x16 v) {
+  static QUANT_INLINE F32x16 swap_lanes(F32x16 v) {
     static_assert(Distance == 1 || Distance == 2 || Distance == 4 || Distance == 8);
     if constexpr (Distance == 8) return {{v.part[2], v.part[3], v.part[0], v.part[1]}};
     if constexpr (Distance == 4) return {{v.part[1], v.part[0], v.part[3], v.part[2]}};
@@ -167,38 +167,38 @@ struct Neon {
   }
 
   // 32-bit integers.
-  QUANT_SIMD I32x16 set1_i32(int32_t x) {
+  static QUANT_INLINE I32x16 set1_i32(int32_t x) {
     const int32x4_t v = vdupq_n_s32(x);
     return {{v, v, v, v}};
   }
-  QUANT_SIMD I32x16 load_i32(const int32_t* p) {
+  static QUANT_INLINE I32x16 load_i32(const int32_t* p) {
     return {{vld1q_s32(p), vld1q_s32(p + 4), vld1q_s32(p + 8), vld1q_s32(p + 12)}};
   }
-  QUANT_SIMD void store_i32(int32_t* p, I32x16 v) {
+  static QUANT_INLINE void store_i32(int32_t* p, I32x16 v) {
     for (int i = 0; i < 4; ++i) vst1q_s32(p + 4 * i, v.part[i]);
   }
-  QUANT_SIMD I32x16 add_i32(I32x16 a, I32x16 b) {
+  static QUANT_INLINE I32x16 add_i32(I32x16 a, I32x16 b) {
     for (int i = 0; i < 4; ++i) a.part[i] = vaddq_s32(a.part[i], b.part[i]);
     return a;
   }
-  QUANT_SIMD int32_t reduce_add_i32(I32x16 v) {
+  static QUANT_INLINE int32_t reduce_add_i32(I32x16 v) {
     return vaddvq_s32(vaddq_s32(vaddq_s32(v.part[0], v.part[1]), vaddq_s32(v.part[2], v.part[3])));
   }
-  QUANT_SIMD I32x16 bits(F32x16 v) {
+  static QUANT_INLINE I32x16 bits(F32x16 v) {
     return {{vreinterpretq_s32_f32(v.part[0]), vreinterpretq_s32_f32(v.part[1]),
              vreinterpretq_s32_f32(v.part[2]), vreinterpretq_s32_f32(v.part[3])}};
   }
-  QUANT_SIMD F32x16 to_float(I32x16 v) {
+  static QUANT_INLINE F32x16 to_float(I32x16 v) {
     F32x16 r;
     for (int i = 0; i < 4; ++i) r.part[i] = vcvtq_f32_s32(v.part[i]);
     return r;
   }
-  QUANT_SIMD I32x16 to_int(F32x16 v) {
+  static QUANT_INLINE I32x16 to_int(F32x16 v) {
     I32x16 r;
     for (int i = 0; i < 4; ++i) r.part[i] = vcvtnq_s32_f32(v.part[i]);
     return r;
   }
-  QUANT_SIMD F32x16 scale_by_power_of_two(F32x16 v, F32x16 t) {
+  static QUANT_INLINE F32x16 scale_by_power_of_two(F32x16 v, F32x16 t) {
     for (int i = 0; i < 4; ++i) {
       const int32x4_t exponent = vshlq_n_s32(vreinterpretq_s32_f32(t.part[i]), 23);
       const int32x4_t power = vaddq_s32(exponent, vreinterpretq_s32_f32(vdupq_n_f32(1.0f)));
@@ -206,14 +206,14 @@ struct Neon {
     }
     return v;
   }
-  QUANT_SIMD I32x16 count_greater(I32x16 n, F32x16 a, F32x16 b) {
+  static QUANT_INLINE I32x16 count_greater(I32x16 n, F32x16 a, F32x16 b) {
     // A true comparison is -1.
     for (int i = 0; i < 4; ++i) {
       n.part[i] = vsubq_s32(n.part[i], vreinterpretq_s32_u32(vcgtq_f32(a.part[i], b.part[i])));
     }
     return n;
   }
-  QUANT_SIMD F32x16 lookup(F32x16 table, I32x16 index) {
+  static QUANT_INLINE F32x16 lookup(F32x16 table, I32x16 index) {
     uint8x16x4_t bytes;
     for (int i = 0; i < 4; ++i) bytes.val[i] = vreinterpretq_u8_f32(table.part[i]);
     F32x16 r;
@@ -226,7 +226,7 @@ struct Neon {
     return r;
   }
   template <int Bits>
-  QUANT_SIMD I32x16 unpack(const uint8_t* p) {
+  static QUANT_INLINE I32x16 unpack(const uint8_t* p) {
     uint64_t low = 0;
     uint64_t high = 0;
     memcpy(&low, p, Bits);
@@ -234,20 +234,20 @@ struct Neon {
     return {{unpack_4<Bits, 0>(low), unpack_4<Bits, 4>(low), unpack_4<Bits, 0>(high),
              unpack_4<Bits, 4>(high)}};
   }
-  QUANT_SIMD I32x16 load_i8(const int8_t* p) {
+  static QUANT_INLINE I32x16 load_i8(const int8_t* p) {
     const int8x16_t bytes = vld1q_s8(p);
     const int16x8_t low = vmovl_s8(vget_low_s8(bytes));
     const int16x8_t high = vmovl_high_s8(bytes);
     return {{vmovl_s16(vget_low_s16(low)), vmovl_high_s16(low), vmovl_s16(vget_low_s16(high)),
              vmovl_high_s16(high)}};
   }
-  QUANT_SIMD void store_i8(int8_t* p, I32x16 v) {
+  static QUANT_INLINE void store_i8(int8_t* p, I32x16 v) {
     const int16x8_t low = vcombine_s16(vmovn_s32(v.part[0]), vmovn_s32(v.part[1]));
     const int16x8_t high = vcombine_s16(vmovn_s32(v.part[2]), vmovn_s32(v.part[3]));
     vst1q_s8(p, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
   }
 
-  QUANT_SIMD void store_u14x64(uint8_t* high, uint8_t* low, const I32x16 (&v)[4]) {
+  static QUANT_INLINE void store_u14x64(uint8_t* high, uint8_t* low, const I32x16 (&v)[4]) {
     for (int i = 0; i < 4; ++i) {
       const uint16x8_t first =
           vreinterpretq_u16_s16(vcombine_s16(vmovn_s32(v[i].part[0]), vmovn_s32(v[i].part[1])));
@@ -259,17 +259,18 @@ struct Neon {
     }
   }
 
-  QUANT_SIMD void store_u8x64(uint8_t* p, const I32x16 (&v)[4]) {
+  static QUANT_INLINE void store_u8x64(uint8_t* p, const I32x16 (&v)[4]) {
     for (int i = 0; i < 4; ++i) store_i8(reinterpret_cast<int8_t*>(p + 16 * i), v[i]);
   }
 
   // Four bytes in each lane.
   template <int Bytes>
-  QUANT_SIMD I32x16 load_bytes(const uint8_t* p) {
-    return {{load_some<Bytes>(p), load_some<Bytes - 16>(p + 16), load_some<Bytes - 32>(p + 32),
-             load_some<Bytes - 48>(p + 48)}};
+  static QUANT_INLINE I32x16 load_bytes(const uint8_t* p) {
+    I32x16 r = set1_i32(0);
+    for (int i = 0; i < Bytes / 16; ++i) r.part[i] = vreinterpretq_s32_u8(vld1q_u8(p + 16 * i));
+    return r;
   }
-  QUANT_SIMD I32x16 load_u16(const uint8_t* p) {
+  static QUANT_INLINE I32x16 load_u16(const uint8_t* p) {
     I32x16 r;
     for (int i = 0; i < 4; ++i) {
       const uint16x4_t number = vreinterpret_u16_u8(vld1_u8(p + 8 * i));
@@ -278,23 +279,23 @@ struct Neon {
     return r;
   }
   template <int Left>
-  QUANT_SIMD I32x16 shift_i32(I32x16 v) {
+  static QUANT_INLINE I32x16 shift_i32(I32x16 v) {
     for (int32x4_t& part : v.part) {
       const uint32x4_t bits = vreinterpretq_u32_s32(part);
       part = vreinterpretq_s32_u32(vshlq_u32(bits, vdupq_n_s32(Left)));
     }
     return v;
   }
-  QUANT_SIMD I32x16 and_i32(I32x16 a, I32x16 b) {
+  static QUANT_INLINE I32x16 and_i32(I32x16 a, I32x16 b) {
     for (int i = 0; i < 4; ++i) a.part[i] = vandq_s32(a.part[i], b.part[i]);
     return a;
   }
-  QUANT_SIMD I32x16 or_i32(I32x16 a, I32x16 b) {
+  static QUANT_INLINE I32x16 or_i32(I32x16 a, I32x16 b) {
     for (int i = 0; i < 4; ++i) a.part[i] = vorrq_s32(a.part[i], b.part[i]);
     return a;
   }
   template <int From, int Count, int To>
-  QUANT_SIMD I32x16 byte_bits(I32x16 v) {
+  static QUANT_INLINE I32x16 byte_bits(I32x16 v) {
     const uint8x16_t mask = vdupq_n_u8(static_cast<uint8_t>(((1 << Count) - 1) << To));
     for (int32x4_t& part : v.part) {
       const uint8x16_t moved = vshlq_u8(vreinterpretq_u8_s32(part), vdupq_n_s8(To - From));
@@ -303,7 +304,7 @@ struct Neon {
     return v;
   }
   template <int First, int To>
-  QUANT_SIMD I32x16 bits_to_bytes(I32x16 v) {
+  static QUANT_INLINE I32x16 bits_to_bytes(I32x16 v) {
     for (int32x4_t& part : v.part) {
       const uint32x4_t down = vshlq_u32(vreinterpretq_u32_s32(part), vdupq_n_s32(-First));
       const uint32x4_t bits = vandq_u32(down, vdupq_n_u32(15));
@@ -312,28 +313,28 @@ struct Neon {
     }
     return v;
   }
-  QUANT_SIMD I32x16 sub_bytes(I32x16 a, I32x16 b) {
+  static QUANT_INLINE I32x16 sub_bytes(I32x16 a, I32x16 b) {
     for (int i = 0; i < 4; ++i) {
       a.part[i] = vreinterpretq_s32_u8(
           vsubq_u8(vreinterpretq_u8_s32(a.part[i]), vreinterpretq_u8_s32(b.part[i])));
     }
     return a;
   }
-  QUANT_SIMD I32x16 lookup_bytes(U8x16 table, I32x16 index) {
+  static QUANT_INLINE I32x16 lookup_bytes(U8x16 table, I32x16 index) {
     for (int32x4_t& part : index.part) {
       part = vreinterpretq_s32_u8(vqtbl1q_u8(table, vreinterpretq_u8_s32(part)));
     }
     return index;
   }
   template <int Index>
-  QUANT_SIMD I32x16 signed_byte(I32x16 v) {
+  static QUANT_INLINE I32x16 signed_byte(I32x16 v) {
     for (int32x4_t& part : v.part) {
       part = vshrq_n_s32(vshlq_s32(part, vdupq_n_s32(24 - 8 * Index)), 24);
     }
     return v;
   }
   template <int Index>
-  QUANT_SIMD F32x16 half_of(I32x16 v) {
+  static QUANT_INLINE F32x16 half_of(I32x16 v) {
     F32x16 r;
     for (int i = 0; i < 4; ++i) {
       const uint32x4_t down = vshlq_u32(vreinterpretq_u32_s32(v.part[i]), vdupq_n_s32(-16 * Index));
@@ -341,7 +342,7 @@ struct Neon {
     }
     return r;
   }
-  QUANT_SIMD void transpose(I32x16 (&r)[16]) {
+  static QUANT_INLINE void transpose(I32x16 (&r)[16]) {
     F32x16 f[16];
     for (int i = 0; i < 16; ++i) {
       for (int j = 0; j < 4; ++j) f[i].part[j] = vreinterpretq_f32_s32(r[i].part[j]);
@@ -357,25 +358,25 @@ struct Neon {
   template <int Most>
   static constexpr int kDotRun = 64;
   template <int Most>
-  QUANT_SIMD DotWeights dot_weights(I32x16 v) {
+  static QUANT_INLINE DotWeights dot_weights(I32x16 v) {
     DotWeights r;
     for (int i = 0; i < 4; ++i) r.part[i] = vreinterpretq_s8_s32(v.part[i]);
     return r;
   }
   template <int Most>
-  QUANT_SIMD DotWeights lookup_weights(U8x16 table, I32x16 index) {
+  static QUANT_INLINE DotWeights lookup_weights(U8x16 table, I32x16 index) {
     return dot_weights<Most>(lookup_bytes(table, index));
   }
   template <int Most>
-  QUANT_SIMD I32x16 dot_start(int32_t) {
+  static QUANT_INLINE I32x16 dot_start(int32_t) {
     return set1_i32(0);
   }
   template <int Most>
-  QUANT_SIMD I32x16 dot_open(I32x16 total) {
+  static QUANT_INLINE I32x16 dot_open(I32x16 total) {
     return total;
   }
   template <int Most>
-  QUANT_SIMD I32x16 dot4(I32x16 acc, DotWeights w, const int8_t* x) {
+  static QUANT_INLINE I32x16 dot4(I32x16 acc, DotWeights w, const int8_t* x) {
     int32_t four;
     memcpy(&four, x, sizeof four);
     const int8x16_t inputs = vreinterpretq_s8_s32(vdupq_n_s32(four));
@@ -387,13 +388,13 @@ struct Neon {
     return acc;
   }
   template <int Most>
-  QUANT_SIMD I32x16 dot_close(I32x16, I32x16 running) {
+  static QUANT_INLINE I32x16 dot_close(I32x16, I32x16 running) {
     return running;
   }
-  QUANT_SIMD I32x16 dot4_mixed(I32x16 acc, I32x16 w, const uint8_t* x) {
+  static QUANT_INLINE I32x16 dot4_mixed(I32x16 acc, I32x16 w, const uint8_t* x) {
     return dot4<0>(acc, dot_weights<0>(w), reinterpret_cast<const int8_t*>(x));
   }
-  QUANT_SIMD I32x16 dot4_few(I32x16 acc, I32x16 w, const uint8_t* x) {
+  static QUANT_INLINE I32x16 dot4_few(I32x16 acc, I32x16 w, const uint8_t* x) {
     uint32_t four;
     memcpy(&four, x, sizeof four);
     const uint8x16_t inputs = vreinterpretq_u8_u32(vdupq_n_u32(four));
@@ -408,18 +409,18 @@ struct Neon {
   }
 
   // The same with 16 bits.
-  QUANT_SIMD I32x16 pair_words(I32x16 a, I32x16 b) {
+  static QUANT_INLINE I32x16 pair_words(I32x16 a, I32x16 b) {
     for (int i = 0; i < 4; ++i) a.part[i] = vsliq_n_s32(a.part[i], b.part[i], 16);
     return a;
   }
-  QUANT_SIMD I32x16 max_words(I32x16 a, I32x16 b) {
+  static QUANT_INLINE I32x16 max_words(I32x16 a, I32x16 b) {
     for (int i = 0; i < 4; ++i) {
       a.part[i] = vreinterpretq_s32_s16(
           vmaxq_s16(vreinterpretq_s16_s32(a.part[i]), vreinterpretq_s16_s32(b.part[i])));
     }
     return a;
   }
-  QUANT_SIMD I32x16 max_words_of_each(const I32x16 (&v)[16]) {
+  static QUANT_INLINE I32x16 max_words_of_each(const I32x16 (&v)[16]) {
     I32x16 r;
     for (int g = 0; g < 4; ++g) {
       const auto eight = [](const I32x16& row) __attribute__((always_inline)) {
@@ -433,25 +434,25 @@ struct Neon {
     }
     return r;
   }
-  QUANT_SIMD I32x16 even_bytes(I32x16 v) {
+  static QUANT_INLINE I32x16 even_bytes(I32x16 v) {
     for (auto& part : v.part) {
       part = vreinterpretq_s32_s16(vshlq_n_s16(vreinterpretq_s16_s32(part), 8));
     }
     return odd_bytes(v);
   }
-  QUANT_SIMD I32x16 odd_bytes(I32x16 v) {
+  static QUANT_INLINE I32x16 odd_bytes(I32x16 v) {
     for (auto& part : v.part) {
       part = vreinterpretq_s32_s16(vshrq_n_s16(vreinterpretq_s16_s32(part), 8));
     }
     return v;
   }
-  QUANT_SIMD void store_i16_pairs(int16_t* p, I32x16 v) {
+  static QUANT_INLINE void store_i16_pairs(int16_t* p, I32x16 v) {
     for (int i = 0; i < 4; ++i) {
       const int16x4_t words = vmovn_s32(v.part[i]);
       vst1_s16(p + 4 * i, vuzp1_s16(words, vext_s16(words, words, 1)));
     }
   }
-  QUANT_SIMD I32x16 dot2(I32x16 acc, I32x16 w, const int16_t* x) {
+  static QUANT_INLINE I32x16 dot2(I32x16 acc, I32x16 w, const int16_t* x) {
     int32_t two;
     memcpy(&two, x, sizeof two);
     const int16x8_t inputs = vreinterpretq_s16_s32(vdupq_n_s32(two));
@@ -465,34 +466,23 @@ struct Neon {
   }
 
   // Bytes.
-  QUANT_SIMD U8x16 load_u8(const uint8_t* p) { return vld1q_u8(p); }
-  QUANT_SIMD void store_u8(void* p, U8x16 v) { vst1q_u8(static_cast<uint8_t*>(p), v); }
-  QUANT_SIMD U8x16 lookup_u8(U8x16 table, U8x16 index) { return vqtbl1q_u8(table, index); }
+  static QUANT_INLINE U8x16 load_u8(const uint8_t* p) { return vld1q_u8(p); }
+  static QUANT_INLINE void store_u8(void* p, U8x16 v) { vst1q_u8(static_cast<uint8_t*>(p), v); }
+  static QUANT_INLINE U8x16 lookup_u8(U8x16 table, U8x16 index) { return vqtbl1q_u8(table, index); }
 
  private:
-  /// The first Bytes bytes of sixteen (none if Bytes <= 0), then zeros.
-  template <int Bytes>
-  QUANT_SIMD int32x4_t load_some(const uint8_t* p) {
-    if constexpr (Bytes <= 0) return vdupq_n_s32(0);
-    if constexpr (Bytes >= 16) return vreinterpretq_s32_u8(vld1q_u8(p));
-    uint64_t low = 0;
-    uint64_t high = 0;
-    memcpy(&low, p, Bytes < 8 ? Bytes : 8);
-    if constexpr (Bytes > 8) memcpy(&high, p + 8, Bytes - 8);
-    return vcombine_s32(vcreate_s32(low), vcreate_s32(high));
-  }
-  QUANT_SIMD float32x4_t greater(float32x4_t a, float32x4_t b) {
+  static QUANT_INLINE float32x4_t greater(float32x4_t a, float32x4_t b) {
     return vbslq_f32(vcgtq_f32(a, b), a, b);
   }
-  QUANT_SIMD float32x4_t low_pairs(float32x4_t a, float32x4_t b) {
+  static QUANT_INLINE float32x4_t low_pairs(float32x4_t a, float32x4_t b) {
     return vcombine_f32(vget_low_f32(a), vget_low_f32(b));
   }
-  QUANT_SIMD float32x4_t high_pairs(float32x4_t a, float32x4_t b) {
+  static QUANT_INLINE float32x4_t high_pairs(float32x4_t a, float32x4_t b) {
     return vcombine_f32(vget_high_f32(a), vget_high_f32(b));
   }
   /// Codes First to First + 3 of a word, each of which lies in at most two neighbouring bytes.
   template <int Bits, int First>
-  QUANT_SIMD int32x4_t unpack_4(uint64_t word) {
+  static QUANT_INLINE int32x4_t unpack_4(uint64_t word) {
     constexpr int kBit = First * Bits;
     const uint32x4_t where = {byte_pair(kBit), byte_pair(kBit + Bits), byte_pair(kBit + 2 * Bits),
                               byte_pair(kBit + 3 * Bits)};
@@ -510,5 +500,3 @@ struct Neon {
 };
 
 }  // namespace quant
-
-#undef QUANT_SIMD

@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include "base/inline.h"
+
 namespace quant {
 
 /// Rows of x one after the other, [rows][stride].
@@ -11,30 +13,27 @@ struct RowMajor {
   const float* x;
   size_t stride;
 
-  inline __attribute__((always_inline)) float at(int i, int k) const {
+  QUANT_INLINE float at(int i, int k) const {
     return x[static_cast<size_t>(i) * stride + static_cast<size_t>(k)];
   }
-  inline __attribute__((always_inline)) RowMajor from(int i) const {
-    return {x + static_cast<size_t>(i) * stride, stride};
-  }
+  QUANT_INLINE RowMajor from(int i) const { return {x + static_cast<size_t>(i) * stride, stride}; }
 };
 /// Columns of x one after the other, [columns][stride]: one stream, however many rows.
 struct Interleaved {
   const float* x;
   size_t stride;
 
-  inline __attribute__((always_inline)) float at(int i, int k) const {
+  QUANT_INLINE float at(int i, int k) const {
     return x[static_cast<size_t>(k) * stride + static_cast<size_t>(i)];
   }
-  inline __attribute__((always_inline)) Interleaved from(int i) const { return {x + i, stride}; }
+  QUANT_INLINE Interleaved from(int i) const { return {x + i, stride}; }
 };
 
 /// out[i][0..16) (+)= Σ_k x[i][k]·panel[k][0..16) for R rows of x; k ascends with one fma a step,
 /// so an output has the same bits however many rows are computed beside it.
 template <class S, int R, bool Accumulate, class Rows>
-inline __attribute__((always_inline)) void panel_rows(Rows x, int n_k, const float* panel,
-                                                      size_t panel_stride, float* out,
-                                                      size_t out_stride) {
+QUANT_INLINE void panel_rows(Rows x, int n_k, const float* panel, size_t panel_stride, float* out,
+                             size_t out_stride) {
   typename S::F32x16 acc[R];
 #pragma GCC unroll 16
   for (int i = 0; i < R; ++i) {

@@ -241,10 +241,11 @@ struct Scalar {
     for (int i = 0; i < 16; ++i) r.lane[i] = table.lane[index.lane[i]];
     return r;
   }
-  /// Sixteen codes of Bits bits (1..8) from a little-endian bit string: code i is bits
+  /// Sixteen codes of Bits bits (2, 3, 4 or 8) from a little-endian bit string: code i is bits
   /// [Bits·i, Bits·(i+1)) of the 2·Bits bytes at p. Reads no byte beyond them.
   template <int Bits>
   static I32x16 unpack(const uint8_t* p) {
+    static_assert(Bits == 2 || Bits == 3 || Bits == 4 || Bits == 8);
     I32x16 r;
     for (int half = 0; half < 2; ++half) {
       uint64_t word = 0;
@@ -280,9 +281,10 @@ struct Scalar {
   }
 
   // Four bytes in each lane: how the codes of sixteen rows lie side by side.
-  /// The first Bytes (1..64) bytes at p, then zeros.
+  /// Bytes (32 or 64) bytes at p, then zeros.
   template <int Bytes>
   static I32x16 load_bytes(const uint8_t* p) {
+    static_assert(Bytes == 32 || Bytes == 64);
     I32x16 r = {};
     memcpy(r.lane, p, Bytes);
     return r;

@@ -143,14 +143,10 @@ struct SimdOps {
   }
   static void lookup(In in, Out out) { put_bits(out, S::lookup(f(in, 1), i(in, 0))); }
   static void unpack(In in, Out out) {
-    put_i32(out, S::template unpack<1>(in.bytes + 1), 0);
-    put_i32(out, S::template unpack<2>(in.bytes + 2), 1);
-    put_i32(out, S::template unpack<3>(in.bytes + 3), 2);
-    put_i32(out, S::template unpack<4>(in.bytes + 5), 3);
-    put_i32(out, S::template unpack<5>(in.bytes + 7), 4);
-    put_i32(out, S::template unpack<6>(in.bytes + 9), 5);
-    put_i32(out, S::template unpack<7>(in.bytes + 11), 6);
-    put_i32(out, S::template unpack<8>(in.bytes + 13), 7);
+    put_i32(out, S::template unpack<2>(in.bytes + 2), 0);
+    put_i32(out, S::template unpack<3>(in.bytes + 3), 1);
+    put_i32(out, S::template unpack<4>(in.bytes + 5), 2);
+    put_i32(out, S::template unpack<8>(in.bytes + 13), 3);
   }
   static void load_i8(In in, Out out) {
     put_i32(out, S::load_i8(reinterpret_cast<const int8_t*>(in.bytes + 1)));
@@ -171,15 +167,8 @@ struct SimdOps {
     S::store_u8x64(out.bytes + 1, v);
   }
   static void load_bytes(In in, Out out) {
-    put_i32(out, S::template load_bytes<1>(in.bytes + 1), 0);
-    put_i32(out, S::template load_bytes<7>(in.bytes + 1), 1);
-    put_i32(out, S::template load_bytes<8>(in.bytes + 1), 2);
-    put_i32(out, S::template load_bytes<9>(in.bytes + 1), 3);
-    put_i32(out, S::template load_bytes<16>(in.bytes + 1), 4);
-    put_i32(out, S::template load_bytes<22>(in.bytes + 1), 5);
-    put_i32(out, S::template load_bytes<34>(in.bytes + 1), 6);
-    put_i32(out, S::template load_bytes<63>(in.bytes + 1), 7);
-    put_i32(out, S::template load_bytes<64>(in.bytes + 1), 8);
+    put_i32(out, S::template load_bytes<32>(in.bytes + 1), 0);
+    put_i32(out, S::template load_bytes<64>(in.bytes + 1), 1);
   }
   static void load_u16(In in, Out out) { put_i32(out, S::load_u16(in.bytes + 3)); }
   static void shift_i32(In in, Out out) {

@@ -229,20 +229,25 @@ TEST_P(Simd, NanStaysNanInHalf) {
 
 TEST_P(Simd, CodesAreALittleEndianBitString) {
   const SimdOp& op = find_op(GetParam(), "unpack");
-  constexpr int kOffsets[] = {1, 2, 3, 5, 7, 9, 11, 13};
+  struct Codes {
+    int bits;
+    int offset;  // as the operation reads them
+  };
+  constexpr Codes kCodes[] = {{2, 2}, {3, 3}, {4, 5}, {8, 13}};
   SplitMix64 random(9);
   for (int round = 0; round < 100; ++round) {
     const SimdInput in = random_input(SimdDomain::kAny, random);
     const SimdOutput out = run(op, in);
-    for (int bits = 1; bits <= 8; ++bits) {
+    for (int i = 0; i < 4; ++i) {
+      const auto [bits, offset] = kCodes[i];
       for (int n = 0; n < 16; ++n) {
         std::int32_t expected = 0;
         for (int bit = 0; bit < bits; ++bit) {
           const int at = n * bits + bit;
-          expected |= (in.bytes[kOffsets[bits - 1] + at / 8] >> (at % 8) & 1) << bit;
+          expected |= (in.bytes[offset + at / 8] >> (at % 8) & 1) << bit;
         }
         std::int32_t got;
-        std::memcpy(&got, out.bytes + 64 * (bits - 1) + 4 * n, sizeof got);
+        std::memcpy(&got, out.bytes + 64 * i + 4 * n, sizeof got);
         ASSERT_EQ(got, expected) << bits << " bits, code " << n;
       }
     }

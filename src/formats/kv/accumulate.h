@@ -1,6 +1,7 @@
 // Weighted sums of packed rows: the values' half of attention.
 #pragma once
 
+#include "base/inline.h"
 #include "formats/kv/row.h"
 #include "formats/kv/value_panel.h"
 #include "simd/fetch.h"
@@ -66,7 +67,7 @@ struct KvAccumulate {
     int j;
 
     template <int C>
-    inline __attribute__((always_inline)) void load(int r, F (&v)[C]) const {
+    QUANT_INLINE void load(int r, F (&v)[C]) const {
       const uint8_t* row = rows->at(r);
       rows->ahead.step();
 #pragma GCC unroll 4
@@ -78,7 +79,7 @@ struct KvAccumulate {
     const float* values;
 
     template <int C>
-    inline __attribute__((always_inline)) void load(int r, F (&v)[C]) const {
+    QUANT_INLINE void load(int r, F (&v)[C]) const {
 #pragma GCC unroll 4
       for (int c = 0; c < C; ++c) v[c] = S::load(values + (r * C + c) * 16);
     }

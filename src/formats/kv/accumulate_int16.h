@@ -1,6 +1,7 @@
 // Weighted sums of fp16 rows in integers: a row's words times a weight's, two rows a product.
 #pragma once
 
+#include "base/inline.h"
 #include "formats/kv/half_rows.h"
 #include "simd/fetch.h"
 
@@ -151,7 +152,7 @@ struct KvAccumulateInt16 {
       block<R, C>(sums.n_queries, 0, sums, Direct{sums.chunk, j}, j);
     }
     template <int C>
-    inline __attribute__((always_inline)) void load(int p, I (&v)[C]) const {
+    QUANT_INLINE void load(int p, I (&v)[C]) const {
       const int i = p + (p & ~15);
       chunk.ahead.step();
       const uint8_t* a = chunk.row(i);
@@ -184,7 +185,7 @@ struct KvAccumulateInt16 {
       }
     }
     template <int C>
-    inline __attribute__((always_inline)) void load(int p, I (&v)[C]) const {
+    QUANT_INLINE void load(int p, I (&v)[C]) const {
 #pragma GCC unroll 4
       for (int c = 0; c < C; ++c) v[c] = S::load_i32(pairs[p * C + c]);
     }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/inline.h"
 #include "formats/kv/row_sums.h"
 #include "formats/kv/value_panel.h"
 #include "simd/fetch.h"
@@ -85,10 +86,8 @@ struct KvAccumulateInt8 {
       d = sums.d;
       block = b;
     }
-    inline __attribute__((always_inline)) F scale(int i) const {
-      return Panel::scale(Panel::rows_at(panels, d, i), block);
-    }
-    inline __attribute__((always_inline)) F middle(int i) const {
+    QUANT_INLINE F scale(int i) const { return Panel::scale(Panel::rows_at(panels, d, i), block); }
+    QUANT_INLINE F middle(int i) const {
       const F of_zero = Format::zero(scale(i), Panel::minimum(Panel::rows_at(panels, d, i), block));
       if constexpr (kMiddle == 0) return of_zero;
       return S::fma(S::set1(kMiddle), scale(i), of_zero);
@@ -108,8 +107,8 @@ struct KvAccumulateInt8 {
       }
       for (int i = sums.n; i % 16 != 0; ++i) scales[i] = middles[i] = 0.0f;
     }
-    inline __attribute__((always_inline)) F scale(int i) const { return S::load(scales + i); }
-    inline __attribute__((always_inline)) F middle(int i) const { return S::load(middles + i); }
+    QUANT_INLINE F scale(int i) const { return S::load(scales + i); }
+    QUANT_INLINE F middle(int i) const { return S::load(middles + i); }
   };
 
   /// Blocks [b, b + B) with headers from Source.
@@ -227,14 +226,12 @@ struct KvAccumulateInt8 {
     int j;
 
     /// Of rows [i, i + 16): row i + 4·q + r is byte r of a lane in v[c][q].
-    inline __attribute__((always_inline)) void load(int i, I (&v)[C][4]) const {
+    QUANT_INLINE void load(int i, I (&v)[C][4]) const {
       const auto rows = Panel::rows_at(sums.panels, sums.d, i);
 #pragma GCC unroll 4
       for (int c = 0; c < C; ++c) Panel::codes16(rows, j + 16 * c, v[c]);
     }
-    static inline __attribute__((always_inline)) Values values(I codes) {
-      return RowSums::values(Format::int8(codes));
-    }
+    static QUANT_INLINE Values values(I codes) { return RowSums::values(Format::int8(codes)); }
   };
   /// Codes unpacked once for many queries.
   template <int C>
@@ -253,14 +250,14 @@ struct KvAccumulateInt8 {
         }
       }
     }
-    inline __attribute__((always_inline)) void load(int i, Values (&v)[C][4]) const {
+    QUANT_INLINE void load(int i, Values (&v)[C][4]) const {
 #pragma GCC unroll 4
       for (int q = 0; q < 4; ++q) {
 #pragma GCC unroll 4
         for (int c = 0; c < C; ++c) v[c][q] = rows[i / 4 + q][c];
       }
     }
-    static inline __attribute__((always_inline)) Values values(Values v) { return v; }
+    static QUANT_INLINE Values values(Values v) { return v; }
   };
 
   /// Columns [j, j + 16·C) of acc.
@@ -359,9 +356,8 @@ struct KvAccumulateInt8 {
 
   /// Adds what integer sums of columns [j, j + 16·C) stand for to a query's.
   template <int C>
-  static inline __attribute__((always_inline)) void add_sums(
-      const Sums& sums, const Codes& codes, int query, int j,
-      const typename RowSums::Sums (&rows)[C]) {
+  static QUANT_INLINE void add_sums(const Sums& sums, const Codes& codes, int query, int j,
+                                    const typename RowSums::Sums (&rows)[C]) {
     const F step = S::set1(codes.step[query]);
     const F rest = S::set1(codes.rest[query]);
     float* out = sums.acc + query * sums.d + j;

@@ -1,9 +1,8 @@
 // Rows of fp16 as integers of a word, sixteen rows at a time.
 #pragma once
 
+#include "base/inline.h"
 #include "formats/kv/row.h"
-
-#define QUANT_KV_STEP static inline __attribute__((always_inline))
 
 namespace quant {
 
@@ -30,7 +29,7 @@ struct KvHalfRows {
   };
 
   /// Sixteen rows of d values, one after the other. Units are finite even where no row was stored.
-  QUANT_KV_STEP Units measure(const uint8_t* rows, int d) {
+  static QUANT_INLINE Units measure(const uint8_t* rows, int d) {
     I largest[16];
     if (d == 64) {
       find_largest<64>(rows, d, largest);
@@ -46,24 +45,24 @@ struct KvHalfRows {
   }
 
   /// Two values' integers, a's in the low half of each lane.
-  QUANT_KV_STEP I pair(F a, float round_a, F b, float round_b) {
+  static QUANT_INLINE I pair(F a, float round_a, F b, float round_b) {
     return S::pair_words(S::bits(S::add(a, S::set1(round_a))),
                          S::bits(S::add(b, S::set1(round_b))));
   }
   /// x in steps of 1 / inverse. A NaN must not reach to_int.
-  QUANT_KV_STEP I word(F x, float inverse) {
+  static QUANT_INLINE I word(F x, float inverse) {
     const F code = S::mul(x, S::set1(inverse));
     return S::to_int(S::max(S::min(code, S::set1(kMostWord)), S::set1(-kMostWord)));
   }
   /// The step for x, of the largest magnitude `largest` and the sum of magnitudes `sum`; 0 where
   /// all that x could add is nothing beside any value.
-  QUANT_KV_STEP float step(float largest, float sum) {
+  static QUANT_INLINE float step(float largest, float sum) {
     const float most = largest / kMostWord;
     const float of_sum = sum / kMostSum;
     const float step = most > of_sum ? most : of_sum;
     return step < 1e-35f ? 0.0f : step;
   }
-  QUANT_KV_STEP float inverse_of(float step) { return step > 0.0f ? 1.0f / step : 0.0f; }
+  static QUANT_INLINE float inverse_of(float step) { return step > 0.0f ? 1.0f / step : 0.0f; }
 
  private:
   /// The unit where fp16's exponent field is 0: its powers of two begin at 2^-15.
@@ -72,7 +71,7 @@ struct KvHalfRows {
   /// largest[r]: words whose largest is row r's largest magnitude. D: d, if the compiler may know
   /// it, or 0.
   template <int D>
-  QUANT_KV_STEP void find_largest(const uint8_t* rows, int d, I (&largest)[16]) {
+  static QUANT_INLINE void find_largest(const uint8_t* rows, int d, I (&largest)[16]) {
     if constexpr (D > 0) d = D;
     const I magnitude = S::set1_i32(0x7fff7fff);
 #pragma GCC unroll 16
@@ -93,5 +92,3 @@ struct KvHalfRows {
 };
 
 }  // namespace quant
-
-#undef QUANT_KV_STEP

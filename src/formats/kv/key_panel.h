@@ -5,9 +5,8 @@
 // load, and a product of four coordinates adds to the scores of sixteen rows.
 #pragma once
 
+#include "base/inline.h"
 #include "formats/kv/panel.h"
-
-#define QUANT_KV_STEP static inline __attribute__((always_inline))
 
 namespace quant {
 
@@ -51,7 +50,7 @@ struct KvKeyPanel : KvPanel<S, Format> {
 
   /// Codes of coordinates [j, j + 16) of sixteen rows, j a multiple of 16: byte i of lane r in v[k]
   /// is that of coordinate j + kOrder.coordinate[4·k + i] of row r.
-  QUANT_KV_STEP void codes16(Rows rows, int j, I (&v)[4]) {
+  static QUANT_INLINE void codes16(Rows rows, int j, I (&v)[4]) {
     const uint8_t* p = rows.panel + kKvPanelRows * Base::codes_offset(j) + 16 * kColumn * rows.half;
     constexpr size_t kNext = kKvPanelRows * kColumn;
     if constexpr (kBits == 8) {
@@ -76,7 +75,7 @@ struct KvKeyPanel : KvPanel<S, Format> {
     }
   }
   /// value[l] = coordinate j + l of sixteen rows in FP32, but for gains.
-  QUANT_KV_STEP void values16(Rows rows, int j, F (&value)[16]) {
+  static QUANT_INLINE void values16(Rows rows, int j, F (&value)[16]) {
     I v[4];
     codes16(rows, j, v);
     F scale = S::zero();
@@ -93,7 +92,7 @@ struct KvKeyPanel : KvPanel<S, Format> {
  private:
   /// Calls visit(offset in a row, offset in panels) for each column of codes of row `slot`.
   template <class Visit>
-  QUANT_KV_STEP void for_columns(int d, int64_t slot, const Visit& visit) {
+  static QUANT_INLINE void for_columns(int d, int64_t slot, const Visit& visit) {
     const size_t at =
         Base::panel_offset(d, slot) + static_cast<size_t>(slot % kKvPanelRows) * kColumn;
     for (int j = 0; j < d; j += 16) {
@@ -104,7 +103,7 @@ struct KvKeyPanel : KvPanel<S, Format> {
     }
   }
   /// Bits [3·i, 3·i + 3) of each lane become its byte i.
-  QUANT_KV_STEP I spread3(I v) {
+  static QUANT_INLINE I spread3(I v) {
     const auto masked = [](I bits, int32_t mask) __attribute__((always_inline)) {
       return S::and_i32(bits, S::set1_i32(mask));
     };
@@ -116,5 +115,3 @@ struct KvKeyPanel : KvPanel<S, Format> {
 };
 
 }  // namespace quant
-
-#undef QUANT_KV_STEP

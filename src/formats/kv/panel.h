@@ -6,10 +6,9 @@
 // values (value_panel.h), so that neither has to be transposed.
 #pragma once
 
+#include "base/inline.h"
 #include "formats/kv/kv_format.h"
 #include "formats/kv/row.h"
-
-#define QUANT_KV_STEP static inline __attribute__((always_inline))
 
 namespace quant {
 
@@ -42,12 +41,12 @@ struct KvPanel {
     int half;
   };
   /// Rows [i, i + 16) of contiguous panels; i is a multiple of 16.
-  QUANT_KV_STEP Rows rows_at(const uint8_t* panels, int d, int i) {
+  static QUANT_INLINE Rows rows_at(const uint8_t* panels, int d, int i) {
     return {panels + panel_offset(d, i), i % kKvPanelRows / 16};
   }
   /// What the headers of block b say of sixteen rows.
-  QUANT_KV_STEP F scale(Rows rows, int b) { return header(rows, block_offset(b)); }
-  QUANT_KV_STEP F minimum(Rows rows, int b) requires(kHasMinimum) {
+  static QUANT_INLINE F scale(Rows rows, int b) { return header(rows, block_offset(b)); }
+  static QUANT_INLINE F minimum(Rows rows, int b) requires(kHasMinimum) {
     return header(rows, block_offset(b) + 2);
   }
 
@@ -78,7 +77,7 @@ struct KvPanel {
   }
   /// The codes that share bytes: v[k] has in each byte the Bits bits above those of v[k - 1].
   template <int Bits>
-  QUANT_KV_STEP void split_bytes(I bytes, I* v) {
+  static QUANT_INLINE void split_bytes(I bytes, I* v) {
     v[0] = S::template byte_bits<0, Bits, 0>(bytes);
     if constexpr (Bits == 4) {
       v[1] = S::template byte_bits<4, 4, 0>(bytes);
@@ -91,7 +90,7 @@ struct KvPanel {
   }
   /// visit.operator()<Byte>(k) for the four bytes of four vectors.
   template <class Visit>
-  QUANT_KV_STEP void for_bytes(const Visit& visit) {
+  static QUANT_INLINE void for_bytes(const Visit& visit) {
 #pragma GCC unroll 4
     for (int k = 0; k < 4; ++k) {
       visit.template operator()<0>(k);
@@ -102,7 +101,7 @@ struct KvPanel {
   }
   /// Calls visit(offset in a row, offset in panels) for each half float of row `slot`.
   template <class Visit>
-  QUANT_KV_STEP void for_headers(int d, int64_t slot, const Visit& visit) {
+  static QUANT_INLINE void for_headers(int d, int64_t slot, const Visit& visit) {
     const size_t at = panel_offset(d, slot) + static_cast<size_t>(slot % kKvPanelRows) * 2;
     for (int b = 0; b * block(d) < d; ++b) {
       for (size_t i = 0; i < kHeader; i += 2) {
@@ -116,12 +115,10 @@ struct KvPanel {
   static size_t block_offset(int b) {
     return static_cast<size_t>(b) * static_cast<size_t>(kHeader + kBlock * kBits / 8);
   }
-  QUANT_KV_STEP F header(Rows rows, size_t offset) {
+  static QUANT_INLINE F header(Rows rows, size_t offset) {
     const uint8_t* p = rows.panel + kKvPanelRows * offset + 16 * 2 * rows.half;
     return S::load_half(reinterpret_cast<const uint16_t*>(p));
   }
 };
 
 }  // namespace quant
-
-#undef QUANT_KV_STEP

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/inline.h"
 #include "formats/kv/kv_format.h"
 
 namespace quant {
@@ -26,8 +27,7 @@ concept KvInPanels = requires {
 /// Divides n queries evenly into blocks of at most `most`, what registers hold: visit(first,
 /// count).
 template <class Visit>
-static inline __attribute__((always_inline)) void for_query_blocks(int n, int most,
-                                                                   const Visit& visit) {
+static QUANT_INLINE void for_query_blocks(int n, int most, const Visit& visit) {
   const int count = (n + most - 1) / most;
   for (int b = 0; b < count; ++b) {
     const int first = n * b / count;
@@ -38,8 +38,7 @@ static inline __attribute__((always_inline)) void for_query_blocks(int n, int mo
 /// Divides rows [first, first + n) of a chunk into parts that end at multiples of Rows:
 /// visit(i, count), i from 0 on.
 template <int Rows, class Visit>
-static inline __attribute__((always_inline)) void for_row_parts(int first, int n,
-                                                                const Visit& visit) {
+static QUANT_INLINE void for_row_parts(int first, int n, const Visit& visit) {
   for (int i = 0; i < n;) {
     const int left = Rows - (first + i) % Rows;
     const int count = n - i < left ? n - i : left;

@@ -2,9 +2,8 @@
 // way an instruction set multiplies.
 #pragma once
 
+#include "base/inline.h"
 #include "formats/kv/row.h"
-
-#define QUANT_KV_STEP static inline __attribute__((always_inline))
 
 namespace quant {
 
@@ -36,20 +35,20 @@ struct KvByteSums {
     I byte[Bytes];  // the highest first
   };
 
-  QUANT_KV_STEP void store(Weights& weights, int i, const I (&code)[4]) {
+  static QUANT_INLINE void store(Weights& weights, int i, const I (&code)[4]) {
     if constexpr (Bytes == 1) {
       S::store_u8x64(weights.byte[0] + i, code);
     } else {
       S::store_u14x64(weights.byte[0] + i, weights.byte[1] + i, code);
     }
   }
-  QUANT_KV_STEP Values values(I bytes) { return bytes; }
-  QUANT_KV_STEP Sums zero() {
+  static QUANT_INLINE Values values(I bytes) { return bytes; }
+  static QUANT_INLINE Sums zero() {
     Sums sums;
     for (I& sum : sums.byte) sum = S::set1_i32(0);
     return sums;
   }
-  QUANT_KV_STEP Sums add(Sums sums, Values values, const Weights& weights, int i) {
+  static QUANT_INLINE Sums add(Sums sums, Values values, const Weights& weights, int i) {
     if constexpr (Bytes == 1) {
       return {S::dot4_few(sums.byte[0], values, weights.byte[0] + i)};
     } else {
@@ -57,7 +56,7 @@ struct KvByteSums {
               S::dot4_mixed(sums.byte[1], values, weights.byte[1] + i)};
     }
   }
-  QUANT_KV_STEP F total(Sums sums) {
+  static QUANT_INLINE F total(Sums sums) {
     if constexpr (Bytes == 1)
       return S::to_float(sums.byte[0]);
     else
@@ -81,17 +80,17 @@ struct KvWordSums {
   };
   using Sums = I;
 
-  QUANT_KV_STEP void store(Weights& weights, int i, const I (&code)[4]) {
+  static QUANT_INLINE void store(Weights& weights, int i, const I (&code)[4]) {
 #pragma GCC unroll 4
     for (int k = 0; k < 4; ++k) S::store_i16_pairs(weights.word + i + 16 * k, code[k]);
   }
-  QUANT_KV_STEP Values values(I bytes) { return {S::even_bytes(bytes), S::odd_bytes(bytes)}; }
-  QUANT_KV_STEP Sums zero() { return S::set1_i32(0); }
-  QUANT_KV_STEP Sums add(Sums sums, Values values, const Weights& weights, int i) {
+  static QUANT_INLINE Values values(I bytes) { return {S::even_bytes(bytes), S::odd_bytes(bytes)}; }
+  static QUANT_INLINE Sums zero() { return S::set1_i32(0); }
+  static QUANT_INLINE Sums add(Sums sums, Values values, const Weights& weights, int i) {
     sums = S::dot2(sums, values.even, weights.word + i);
     return S::dot2(sums, values.odd, weights.word + i + 2);
   }
-  QUANT_KV_STEP F total(Sums sums) { return S::to_float(sums); }
+  static QUANT_INLINE F total(Sums sums) { return S::to_float(sums); }
 };
 
 /// What sums of values take: One byte, or two as Words or not.
@@ -107,5 +106,3 @@ template <class S, class Format>
 using KvRowSums = typename KvSumsOf<S, kKvFewCodes<Format>, S::kInt8SumWords>::Type;
 
 }  // namespace quant
-
-#undef QUANT_KV_STEP

@@ -1,6 +1,7 @@
 // Scores of fp16 rows in integers: a row's words times a query's, two coordinates a product.
 #pragma once
 
+#include "base/inline.h"
 #include "formats/kv/half_rows.h"
 #include "simd/fetch.h"
 
@@ -72,8 +73,7 @@ struct KvScoreInt16 {
     alignas(64) float round[16];  // see KvHalfRows
   };
 
-  static inline __attribute__((always_inline)) void measure(const Product& product, int first,
-                                                            Sixteen& rows) {
+  static QUANT_INLINE void measure(const Product& product, int first, Sixteen& rows) {
     rows.first = first;
     rows.lanes = product.n - first < 16 ? product.n - first : 16;
     const auto units = Rows::measure(product.row(first), product.d);
@@ -82,9 +82,8 @@ struct KvScoreInt16 {
   }
 
   /// Coordinates [j, j + 32) of sixteen rows, a lane each: j + l and j + 16 + l in block[l].
-  static inline __attribute__((always_inline)) void load(const Product& product,
-                                                         const Sixteen& rows, int j,
-                                                         I (&block)[16]) {
+  static QUANT_INLINE void load(const Product& product, const Sixteen& rows, int j,
+                                I (&block)[16]) {
     const uint8_t* row = product.row(rows.first);
 #pragma GCC unroll 16
     for (int r = 0; r < 16; ++r, row += Format::row_bytes(product.d)) {
@@ -97,8 +96,7 @@ struct KvScoreInt16 {
     S::transpose(block);
   }
 
-  static inline __attribute__((always_inline)) void store(const Product& product,
-                                                          const Sixteen& rows, int query, I sum) {
+  static QUANT_INLINE void store(const Product& product, const Sixteen& rows, int query, I sum) {
     const F factor = S::mul(rows.unit, S::set1(product.step(query)));
     const F score = S::mul(S::to_float(sum), factor);
     float* out = product.scores + static_cast<size_t>(query) * product.scores_stride + rows.first;

@@ -1,11 +1,10 @@
 // Scores in integers: int8 queries times the int8 codes of sixteen rows at a time, one lane a row.
 #pragma once
 
+#include "base/inline.h"
 #include "formats/kv/kv_format.h"
 #include "formats/kv/tile.h"
 #include "simd/fetch.h"
-
-#define QUANT_KV_STEP static inline __attribute__((always_inline))
 
 namespace quant {
 
@@ -64,7 +63,7 @@ struct KvScoreInt8 {
     FetchSteps& ahead;
 
     /// What is left from row i on; the panels are still those of all.
-    inline __attribute__((always_inline)) Product from(int i) const {
+    QUANT_INLINE Product from(int i) const {
       return {panels, n - i, d, queries, n_queries, scores + i, scores_stride, ahead};
     }
   };
@@ -78,7 +77,7 @@ struct KvScoreInt8 {
 
   /// Calls visit.operator()<N>(i) for rows [i, i + 16·N), as many as C at a time.
   template <int C, class Visit>
-  QUANT_KV_STEP void for_rows(int n, const Visit& visit) {
+  static QUANT_INLINE void for_rows(int n, const Visit& visit) {
     int i = 0;
     for (; n - i > 16 * (C - 1); i += 16 * C) visit.template operator()<C>(i);
     if constexpr (C > 2) {
@@ -144,18 +143,18 @@ struct KvScoreInt8 {
   struct Packed {
     typename Panel::Rows rows[C];
 
-    inline __attribute__((always_inline)) Packed(const Product& all, int i) {
+    QUANT_INLINE Packed(const Product& all, int i) {
 #pragma GCC unroll 4
       for (int c = 0; c < C; ++c) rows[c] = Panel::rows_at(all.panels, all.d, i + 16 * c);
     }
-    QUANT_KV_STEP void codes16(const Packed& from, int c, int j, I (&v)[4]) {
+    static QUANT_INLINE void codes16(const Packed& from, int c, int j, I (&v)[4]) {
       Panel::codes16(from.rows[c], j, v);
     }
-    QUANT_KV_STEP W weights(I codes) { return Format::weights(codes); }
-    QUANT_KV_STEP F scale(const Packed& from, int c, int b) {
+    static QUANT_INLINE W weights(I codes) { return Format::weights(codes); }
+    static QUANT_INLINE F scale(const Packed& from, int c, int b) {
       return Panel::scale(from.rows[c], b);
     }
-    QUANT_KV_STEP F zero(const Packed& from, int c, int b) {
+    static QUANT_INLINE F zero(const Packed& from, int c, int b) {
       return Format::zero(scale(from, c, b), Panel::minimum(from.rows[c], b));
     }
   };
@@ -164,17 +163,19 @@ struct KvScoreInt8 {
   struct Tiles {
     KvTile tile[C];
 
-    QUANT_KV_STEP void codes16(const Tiles& from, int c, int j, I (&v)[4]) {
+    static QUANT_INLINE void codes16(const Tiles& from, int c, int j, I (&v)[4]) {
 #pragma GCC unroll 4
       for (int k = 0; k < 4; ++k) {
         v[k] = S::load_i32(reinterpret_cast<const int32_t*>(from.tile[c].codes[j / 4 + k]));
       }
     }
-    QUANT_KV_STEP W weights(I codes) { return S::template dot_weights<kMost>(codes); }
-    QUANT_KV_STEP F scale(const Tiles& from, int c, int b) {
+    static QUANT_INLINE W weights(I codes) { return S::template dot_weights<kMost>(codes); }
+    static QUANT_INLINE F scale(const Tiles& from, int c, int b) {
       return S::load(from.tile[c].scale[b]);
     }
-    QUANT_KV_STEP F zero(const Tiles& from, int c, int b) { return S::load(from.tile[c].zero[b]); }
+    static QUANT_INLINE F zero(const Tiles& from, int c, int b) {
+      return S::load(from.tile[c].zero[b]);
+    }
   };
 
   /// m <= R queries from `first` on: finds the kernel of exactly that many.
@@ -188,7 +189,7 @@ struct KvScoreInt8 {
 
   /// Scores of the first 16·C rows for queries [first, first + R).
   template <int R, int C, class Source>
-  QUANT_KV_STEP void multiply(int first, const Product& product, const Source& source) {
+  static QUANT_INLINE void multiply(int first, const Product& product, const Source& source) {
     const int d = product.d;
     const size_t blocks = static_cast<size_t>(d / 16);  // of memory; no more than these are used
     const size_t at = static_cast<size_t>(first) * blocks;
@@ -242,8 +243,8 @@ struct KvScoreInt8 {
 
   /// acc[r][c] += codes of coordinates [j, end) times those of query first + r.
   template <int R, int C, class Source>
-  QUANT_KV_STEP void add_products(const Product& product, int first, int j, int end,
-                                  const Source& source, I (&acc)[R][C]) {
+  static QUANT_INLINE void add_products(const Product& product, int first, int j, int end,
+                                        const Source& source, I (&acc)[R][C]) {
     const auto d = static_cast<size_t>(product.d);
     const int8_t* codes =
         static_cast<const int8_t*>(product.queries.codes) + static_cast<size_t>(first) * d;
@@ -287,5 +288,3 @@ struct KvScoreInt8 {
 };
 
 }  // namespace quant
-
-#undef QUANT_KV_STEP

@@ -1,6 +1,7 @@
 // Scores of rows of floats, few queries at a time.
 #pragma once
 
+#include "base/inline.h"
 #include "formats/kv/row.h"
 #include "simd/fetch.h"
 
@@ -59,9 +60,8 @@ struct KvScorePlain {
   /// sum[h] = scores of sixteen rows, a lane each: one fma a coordinate, ascending. Lanes beyond
   /// the rows repeat the last one.
   template <int R>
-  static inline __attribute__((always_inline)) void sixteen(const Rows& rows, const uint8_t* first,
-                                                            int lanes, const float* queries,
-                                                            F (&sum)[R]) {
+  static QUANT_INLINE void sixteen(const Rows& rows, const uint8_t* first, int lanes,
+                                   const float* queries, F (&sum)[R]) {
 #pragma GCC unroll 8
     for (int h = 0; h < R; ++h) sum[h] = S::zero();
     for (int j = 0; j < rows.d; j += 16) {

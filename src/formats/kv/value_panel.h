@@ -7,9 +7,8 @@
 // vector of their highest bits behind those of the two others.
 #pragma once
 
+#include "base/inline.h"
 #include "formats/kv/panel.h"
-
-#define QUANT_KV_STEP static inline __attribute__((always_inline))
 
 namespace quant {
 
@@ -51,7 +50,7 @@ struct KvValuePanel : KvPanel<S, Format> {
 
   /// Codes of coordinates [j, j + 16) of sixteen rows, j a multiple of 16: byte r of lane c in v[q]
   /// is that of coordinate j + c of row 4·q + r.
-  QUANT_KV_STEP void codes16(Rows rows, int j, I (&v)[4]) {
+  static QUANT_INLINE void codes16(Rows rows, int j, I (&v)[4]) {
     const uint8_t* vectors = rows.panel + kKvPanelRows * Base::codes_offset(j);
     const uint8_t* p = vectors + 32 * kLow * rows.half;
     if constexpr (kBits == 8) {
@@ -75,7 +74,7 @@ struct KvValuePanel : KvPanel<S, Format> {
     }
   }
   /// The same in FP32, but for gains: value[r] = coordinates [j, j + 16) of row r.
-  QUANT_KV_STEP void values16(Rows rows, int j, F (&value)[16]) {
+  static QUANT_INLINE void values16(Rows rows, int j, F (&value)[16]) {
     alignas(64) float scale[16] = {};
     alignas(64) float minimum[16] = {};
     const int b = Base::block_of(j);
@@ -130,5 +129,3 @@ struct KvValuePanel : KvPanel<S, Format> {
 };
 
 }  // namespace quant
-
-#undef QUANT_KV_STEP

@@ -3,10 +3,9 @@
 // sixteen rows; four neighbouring codes of a row lie in one word in every format.
 #pragma once
 
+#include "base/inline.h"
 #include "formats/weight/blocks32.h"
 #include "formats/weight/code_tile.h"
-
-#define QUANT_WEIGHT_STEP inline __attribute__((always_inline))
 
 namespace quant {
 
@@ -28,7 +27,7 @@ struct Block256 {
     }
   }
   template <class Sink>
-  static QUANT_WEIGHT_STEP void unpack(const uint8_t* tile, int, int, Sink& sink) {
+  static QUANT_INLINE void unpack(const uint8_t* tile, int, int, Sink& sink) {
     Format::unpack_words(reinterpret_cast<PackedWords>(tile), sink);
   }
 };
@@ -41,7 +40,7 @@ struct WeightQ2K : Block256<S, WeightQ2K<S>, 84, 16, true> {
   static constexpr int kMostCode = 3;
   using W = Words<S>;
   template <class Sink>
-  static QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
+  static QUANT_INLINE void unpack_words(PackedWords words, Sink& sink) {
 #pragma GCC unroll 16
     for (int i = 0; i < 16; ++i) {
       const auto word = W::at(words[4 + i]);
@@ -72,7 +71,7 @@ struct WeightQ3K : Block256<S, WeightQ3K<S>, 110, 16, false> {
   static constexpr int kOffset = 4;
   using W = Words<S>;
   template <class Sink>
-  static QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
+  static QUANT_INLINE void unpack_words(PackedWords words, Sink& sink) {
     unpack_run<0>(words, sink);
     unpack_run<1>(words, sink);
     unpack_run<2>(words, sink);
@@ -87,7 +86,7 @@ struct WeightQ3K : Block256<S, WeightQ3K<S>, 110, 16, false> {
  private:
   using I = typename S::I32x16;
   template <int Run, class Sink>
-  static QUANT_WEIGHT_STEP void unpack_run(PackedWords words, Sink& sink) {
+  static QUANT_INLINE void unpack_run(PackedWords words, Sink& sink) {
     const PackedWords pairs = words + 8 + Run / 4 * 8;
 #pragma GCC unroll 8
     for (int i = 0; i < 8; ++i) {
@@ -99,7 +98,7 @@ struct WeightQ3K : Block256<S, WeightQ3K<S>, 110, 16, false> {
   /// Sixteen scales less 32: low nibbles in the first two words (low halves first), the top pairs
   /// of four scales in each pair of bits of the third.
   template <class Sink>
-  static QUANT_WEIGHT_STEP void unpack_scales(PackedWords words, Sink& sink) {
+  static QUANT_INLINE void unpack_scales(PackedWords words, Sink& sink) {
     const I first = W::at(words[0]);
     const I second = W::at(words[1]);
     const I top = W::at(words[2]);
@@ -109,7 +108,7 @@ struct WeightQ3K : Block256<S, WeightQ3K<S>, 110, 16, false> {
     W::scales(join(W::high_nibbles(first), S::template byte_bits<4, 2, 4>(top)), d, 8, sink);
     W::scales(join(W::high_nibbles(second), S::template byte_bits<6, 2, 4>(top)), d, 12, sink);
   }
-  static QUANT_WEIGHT_STEP I join(I low, I top) {
+  static QUANT_INLINE I join(I low, I top) {
     return S::sub_bytes(S::or_i32(low, top), W::all_bytes(32));
   }
 };
@@ -121,7 +120,7 @@ template <class S>
 struct KScales {
   using W = Words<S>;
   template <class Sink>
-  static QUANT_WEIGHT_STEP void unpack(PackedWords words, Sink& sink) {
+  static QUANT_INLINE void unpack(PackedWords words, Sink& sink) {
     const auto halves = W::at(words[0]);
     const auto d = S::template half_of<0>(halves);
     const auto dmin = S::sub(S::zero(), S::template half_of<1>(halves));
@@ -143,7 +142,7 @@ struct WeightQ4K : Block256<S, WeightQ4K<S>, 144, 32, true> {
   static constexpr int kMostCode = 15;
   using W = Words<S>;
   template <class Sink>
-  static QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
+  static QUANT_INLINE void unpack_words(PackedWords words, Sink& sink) {
 #pragma GCC unroll 32
     for (int i = 0; i < 32; ++i) {
       const auto word = W::at(words[4 + i]);
@@ -163,7 +162,7 @@ struct WeightQ5K : Block256<S, WeightQ5K<S>, 176, 32, true> {
   static constexpr int kMostCode = 31;
   using W = Words<S>;
   template <class Sink>
-  static QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
+  static QUANT_INLINE void unpack_words(PackedWords words, Sink& sink) {
     unpack_pair<0>(words, sink);
     unpack_pair<1>(words, sink);
     unpack_pair<2>(words, sink);
@@ -175,7 +174,7 @@ struct WeightQ5K : Block256<S, WeightQ5K<S>, 176, 32, true> {
   using I = typename S::I32x16;
   /// Sub-blocks 2·Pair and 2·Pair + 1.
   template <int Pair, class Sink>
-  static QUANT_WEIGHT_STEP void unpack_pair(PackedWords words, Sink& sink) {
+  static QUANT_INLINE void unpack_pair(PackedWords words, Sink& sink) {
 #pragma GCC unroll 8
     for (int i = 0; i < 8; ++i) {
       const I fifth = W::at(words[4 + i]);
@@ -198,7 +197,7 @@ struct WeightQ6K : Block256<S, WeightQ6K<S>, 210, 16, false> {
   static constexpr int kOffset = 32;
   using W = Words<S>;
   template <class Sink>
-  static QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
+  static QUANT_INLINE void unpack_words(PackedWords words, Sink& sink) {
 #pragma GCC unroll 16
     for (int i = 0; i < 16; ++i) {
       const int32_t(*low)[kPanelRows] = words + 16 * (i / 8) + i % 8;
@@ -219,7 +218,7 @@ struct WeightQ6K : Block256<S, WeightQ6K<S>, 210, 16, false> {
  private:
   using I = typename S::I32x16;
   template <int Shift>
-  static QUANT_WEIGHT_STEP I code(I nibbles, I top) {
+  static QUANT_INLINE I code(I nibbles, I top) {
     return S::or_i32(nibbles, S::template byte_bits<Shift, 2, 4>(top));
   }
 };
@@ -232,7 +231,7 @@ struct WeightIq4Xs : Block256<S, WeightIq4Xs<S>, 136, 32, false> {
   static constexpr int kMostCode = 0;
   using W = Words<S>;
   template <class Sink>
-  static QUANT_WEIGHT_STEP void unpack_words(PackedWords words, Sink& sink) {
+  static QUANT_INLINE void unpack_words(PackedWords words, Sink& sink) {
 #pragma GCC unroll 8
     for (int i = 0; i < 8; ++i) Iq4Levels<S>::unpack(words + 2 + 4 * i, 8 * i, sink);
     const auto tops = W::at(words[0]);
@@ -246,7 +245,7 @@ struct WeightIq4Xs : Block256<S, WeightIq4Xs<S>, 136, 32, false> {
   using I = typename S::I32x16;
   using F = typename S::F32x16;
   template <int Half, class Sink>
-  static QUANT_WEIGHT_STEP void four_scales(I nibbles, I tops, F d, Sink& sink) {
+  static QUANT_INLINE void four_scales(I nibbles, I tops, F d, Sink& sink) {
     const I low = W::low_nibbles(nibbles);
     const I high = W::high_nibbles(nibbles);
     sink.scale(4 * Half, one_scale<2 * Half, Half, 0>(low, tops, d));
@@ -256,7 +255,7 @@ struct WeightIq4Xs : Block256<S, WeightIq4Xs<S>, 136, 32, false> {
   }
   /// The low nibble in byte Byte, the top pair at bit Shift of byte 2 + Half.
   template <int Byte, int Half, int Shift>
-  static QUANT_WEIGHT_STEP F one_scale(I nibble, I tops, F d) {
+  static QUANT_INLINE F one_scale(I nibble, I tops, F d) {
     const I low = S::template signed_byte<Byte>(nibble);
     const I top = S::template signed_byte<2 + Half>(S::template byte_bits<Shift, 2, 4>(tops));
     const I code = S::add_i32(S::add_i32(low, top), S::set1_i32(-32));
@@ -265,5 +264,3 @@ struct WeightIq4Xs : Block256<S, WeightIq4Xs<S>, 136, 32, false> {
 };
 
 }  // namespace quant
-
-#undef QUANT_WEIGHT_STEP

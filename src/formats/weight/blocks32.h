@@ -3,9 +3,8 @@
 // low nibble of byte i, value i + 16 its high nibble.
 #pragma once
 
+#include "base/inline.h"
 #include "formats/weight/code_tile.h"
-
-#define QUANT_WEIGHT_STEP inline __attribute__((always_inline))
 
 namespace quant {
 
@@ -39,7 +38,7 @@ struct Block32 {
     }
   }
   template <class Sink>
-  static QUANT_WEIGHT_STEP void unpack(const uint8_t* tile, int n, int b, Sink& sink) {
+  static QUANT_INLINE void unpack(const uint8_t* tile, int n, int b, Sink& sink) {
     const auto words = reinterpret_cast<PackedWords>(tile + codes_at(n));
     const auto fifth_bits = reinterpret_cast<PackedWords>(tile + fifth_bits_at(n));
     if constexpr (kHasMinimum) {
@@ -70,7 +69,7 @@ struct FourBits {
   static constexpr int kMostCode = 15;
   using W = Words<S>;
   template <class Sink>
-  static QUANT_WEIGHT_STEP void unpack_codes(PackedWords words, PackedWords, Sink& sink) {
+  static QUANT_INLINE void unpack_codes(PackedWords words, PackedWords, Sink& sink) {
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {
       const auto word = W::at(words[i]);
@@ -99,8 +98,7 @@ struct FiveBits {
   static constexpr int kMostCode = 31;
   using W = Words<S>;
   template <class Sink>
-  static QUANT_WEIGHT_STEP void unpack_codes(PackedWords words, PackedWords fifth_bits,
-                                             Sink& sink) {
+  static QUANT_INLINE void unpack_codes(PackedWords words, PackedWords fifth_bits, Sink& sink) {
     const auto fifth = W::at(*fifth_bits);
     unpack_word<0>(W::at(words[0]), fifth, sink);
     unpack_word<1>(W::at(words[1]), fifth, sink);
@@ -111,7 +109,7 @@ struct FiveBits {
  private:
   using I = typename S::I32x16;
   template <int Index, class Sink>
-  static QUANT_WEIGHT_STEP void unpack_word(I word, I fifth, Sink& sink) {
+  static QUANT_INLINE void unpack_word(I word, I fifth, Sink& sink) {
     const I low = S::template bits_to_bytes<4 * Index, 4>(fifth);
     const I high = S::template bits_to_bytes<16 + 4 * Index, 4>(fifth);
     sink.codes(Index, S::or_i32(W::low_nibbles(word), low));
@@ -138,7 +136,7 @@ struct WeightQ8_0 : Block32<S, WeightQ8_0<S>, 34, 2, false> {
   static constexpr TensorType kType = TensorType::kQ8_0;
   static constexpr int kMostCode = 0;
   template <class Sink>
-  static QUANT_WEIGHT_STEP void unpack_codes(PackedWords words, PackedWords, Sink& sink) {
+  static QUANT_INLINE void unpack_codes(PackedWords words, PackedWords, Sink& sink) {
 #pragma GCC unroll 8
     for (int i = 0; i < 8; ++i) sink.codes(i, S::load_i32(words[i]));
   }
@@ -150,7 +148,7 @@ struct Iq4Levels {
   using W = Words<S>;
   /// Four words of nibbles to words [first, first + 8) of codes.
   template <class Sink>
-  static QUANT_WEIGHT_STEP void unpack(PackedWords words, int first, Sink& sink) {
+  static QUANT_INLINE void unpack(PackedWords words, int first, Sink& sink) {
     static constexpr int8_t kLevels[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
                                            1,    13,   25,  38,  53,  69,  89,  113};
     const auto levels = S::load_u8(reinterpret_cast<const uint8_t*>(kLevels));
@@ -169,11 +167,9 @@ struct WeightIq4Nl : Block32<S, WeightIq4Nl<S>, 18, 2, false> {
   static constexpr TensorType kType = TensorType::kIQ4_NL;
   static constexpr int kMostCode = 0;
   template <class Sink>
-  static QUANT_WEIGHT_STEP void unpack_codes(PackedWords words, PackedWords, Sink& sink) {
+  static QUANT_INLINE void unpack_codes(PackedWords words, PackedWords, Sink& sink) {
     Iq4Levels<S>::unpack(words, 0, sink);
   }
 };
 
 }  // namespace quant
-
-#undef QUANT_WEIGHT_STEP

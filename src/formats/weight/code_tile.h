@@ -4,9 +4,8 @@
 
 #include <string.h>
 
+#include "base/inline.h"
 #include "formats/weight/weight_format.h"
-
-#define QUANT_WEIGHT_STEP inline __attribute__((always_inline))
 
 namespace quant {
 
@@ -33,27 +32,27 @@ struct Words {
   using I = typename S::I32x16;
   using F = typename S::F32x16;
 
-  static QUANT_WEIGHT_STEP I at(const int32_t (&word)[kPanelRows]) { return S::load_i32(word); }
-  static QUANT_WEIGHT_STEP I low_nibbles(I v) { return S::template byte_bits<0, 4, 0>(v); }
-  static QUANT_WEIGHT_STEP I high_nibbles(I v) { return S::template byte_bits<4, 4, 0>(v); }
-  static QUANT_WEIGHT_STEP I all_bytes(int x) { return S::set1_i32(x * 0x01010101); }
+  static QUANT_INLINE I at(const int32_t (&word)[kPanelRows]) { return S::load_i32(word); }
+  static QUANT_INLINE I low_nibbles(I v) { return S::template byte_bits<0, 4, 0>(v); }
+  static QUANT_INLINE I high_nibbles(I v) { return S::template byte_bits<4, 4, 0>(v); }
+  static QUANT_INLINE I all_bytes(int x) { return S::set1_i32(x * 0x01010101); }
 
   /// The four signed bytes of each lane times d are the scales of sub-blocks [first, first + 4).
   template <class Sink>
-  static QUANT_WEIGHT_STEP void scales(I bytes, F d, int first, Sink& sink) {
+  static QUANT_INLINE void scales(I bytes, F d, int first, Sink& sink) {
     for_scaled_bytes(
         bytes, d, [&](int k, F v) __attribute__((always_inline)) { sink.scale(first + k, v); });
   }
   /// Or their minimums.
   template <class Sink>
-  static QUANT_WEIGHT_STEP void minimums(I bytes, F d, int first, Sink& sink) {
+  static QUANT_INLINE void minimums(I bytes, F d, int first, Sink& sink) {
     for_scaled_bytes(
         bytes, d, [&](int k, F v) __attribute__((always_inline)) { sink.minimum(first + k, v); });
   }
 
  private:
   template <class Visit>
-  static QUANT_WEIGHT_STEP void for_scaled_bytes(I bytes, F d, const Visit& visit) {
+  static QUANT_INLINE void for_scaled_bytes(I bytes, F d, const Visit& visit) {
     visit(0, S::mul(d, S::to_float(S::template signed_byte<0>(bytes))));
     visit(1, S::mul(d, S::to_float(S::template signed_byte<1>(bytes))));
     visit(2, S::mul(d, S::to_float(S::template signed_byte<2>(bytes))));
@@ -140,7 +139,7 @@ struct CodePanel {
   }
 
   /// Where the sum of a sub-block's products must start if codes keep their offset.
-  static QUANT_WEIGHT_STEP I sum_start(int32_t x_sum) {
+  static QUANT_INLINE I sum_start(int32_t x_sum) {
     if constexpr (Format::kOffset > 0) return S::set1_i32(-Format::kOffset * x_sum);
     return S::template dot_start<Format::kMostCode>(x_sum);
   }
@@ -170,13 +169,13 @@ struct CodePanel {
     Tile& tile;
     int b;
 
-    QUANT_WEIGHT_STEP void scale(int k, F v) {
+    QUANT_INLINE void scale(int k, F v) {
       S::store(tile.scale[b * (Format::kValues / Format::kSubBlock) + k], v);
     }
-    QUANT_WEIGHT_STEP void minimum(int k, F v) {
+    QUANT_INLINE void minimum(int k, F v) {
       S::store(tile.minimum[b * (Format::kValues / Format::kSubBlock) + k], v);
     }
-    QUANT_WEIGHT_STEP void codes(int i, I v) {
+    QUANT_INLINE void codes(int i, I v) {
       if constexpr (!WithOffset && Format::kOffset > 0)
         v = S::sub_bytes(v, Words<S>::all_bytes(Format::kOffset));
       S::store_i32(tile.codes[b * (Format::kValues / 4) + i], v);
@@ -202,5 +201,3 @@ struct CodePanel {
 };
 
 }  // namespace quant
-
-#undef QUANT_WEIGHT_STEP

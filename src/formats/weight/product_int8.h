@@ -1,6 +1,7 @@
 // Products of packed codes with int8 inputs, any number of them: fast mode.
 #pragma once
 
+#include "base/inline.h"
 #include "formats/weight/product_int8_single.h"
 
 namespace quant {
@@ -126,8 +127,7 @@ struct Int8Product {
 
   /// Adds sub-block `sub` of the tile times R inputs.
   template <int R, int Stride>
-  static inline __attribute__((always_inline)) void add_sub_block(const Tile& tile, int sub,
-                                                                  const Inputs& x, F (&acc)[R]) {
+  static QUANT_INLINE void add_sub_block(const Tile& tile, int sub, const Inputs& x, F (&acc)[R]) {
     const int stride = Stride > 0 ? Stride : x.stride;
     const int part = int8_sum_of(kSub, sub);
     const int first = sub * kSub % kInt8Block;  // column of the block

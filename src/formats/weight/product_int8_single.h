@@ -1,9 +1,8 @@
 // Products of packed codes with the int8 codes of a single input: what decoding a token is made of.
 #pragma once
 
+#include "base/inline.h"
 #include "formats/weight/code_tile.h"
-
-#define QUANT_WEIGHT_STEP inline __attribute__((always_inline))
 
 namespace quant {
 
@@ -51,7 +50,7 @@ class Int8SingleProduct {
     I running[kSubs];
     int words[kSubs];  // of codes in the running sum
 
-    QUANT_WEIGHT_STEP BlockSums(const Int8Inputs& x, int64_t column, const uint8_t* ahead_of_block)
+    QUANT_INLINE BlockSums(const Int8Inputs& x, int64_t column, const uint8_t* ahead_of_block)
         : q(x.q + column),
           x_scale(x.scale + column / kInt8Block),
           x_sum(x.sum + column / kInt8Block * kInt8Sums),
@@ -64,9 +63,9 @@ class Int8SingleProduct {
         words[k] = 0;
       }
     }
-    QUANT_WEIGHT_STEP void scale(int k, F v) { scales[k] = v; }
-    QUANT_WEIGHT_STEP void minimum(int k, F v) { minimums[k] = v; }
-    QUANT_WEIGHT_STEP void codes(int i, I v) {
+    QUANT_INLINE void scale(int k, F v) { scales[k] = v; }
+    QUANT_INLINE void minimum(int k, F v) { minimums[k] = v; }
+    QUANT_INLINE void codes(int i, I v) {
       prefetch(i);
       const int k = 4 * i / kSub;
       if (words[k] == kRun) {
@@ -78,7 +77,7 @@ class Int8SingleProduct {
       running[k] =
           S::template dot4<kMost>(running[k], S::template dot_weights<kMost>(v), q + 4 * i);
     }
-    QUANT_WEIGHT_STEP F added_to(F acc) const {
+    QUANT_INLINE F added_to(F acc) const {
 #pragma GCC unroll 16
       for (int k = 0; k < kSubs; ++k) {
         const I sum = S::template dot_close<kMost>(sums[k], running[k]);
@@ -98,7 +97,7 @@ class Int8SingleProduct {
     }
     /// Asks for as much of what follows as the block is long, in small steps: loads of this block
     /// wait behind a long run of prefetches.
-    QUANT_WEIGHT_STEP void prefetch(int i) const {
+    QUANT_INLINE void prefetch(int i) const {
       constexpr int kLines = (kBlockBytes + 63) / 64;
       constexpr int kSteps = kValues / 4;
 #pragma GCC unroll 4
@@ -110,5 +109,3 @@ class Int8SingleProduct {
 };
 
 }  // namespace quant
-
-#undef QUANT_WEIGHT_STEP

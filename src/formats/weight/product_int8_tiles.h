@@ -2,6 +2,7 @@
 // in a matrix unit.
 #pragma once
 
+#include "base/inline.h"
 #include "formats/weight/product_int8.h"
 #include "simd/tiles.h"
 
@@ -76,8 +77,7 @@ struct Int8TileProduct {
 
   /// Slot 0 is a full group's, slot 1 that of a group with fewer inputs.
   template <int Slot>
-  static inline __attribute__((always_inline)) void sum(Tiles& tiles, const Tile& tile, int sub,
-                                                        const Group& x, Sums& out) {
+  static QUANT_INLINE void sum(Tiles& tiles, const Tile& tile, int sub, const Group& x, Sums& out) {
     tiles.template clear<Slot>();
     tiles.template add<Slot>(x.q + codes_at(sub, x.g), S::kInt8Columns, tile.codes[sub * kSub / 4],
                              sizeof tile.codes[0]);
@@ -90,10 +90,9 @@ struct Int8TileProduct {
   /// Scales and adds the sums of inputs [first, first + R); meanwhile codes `ahead` come into the
   /// L1 cache, unless there are none.
   template <int R>
-  static inline __attribute__((always_inline)) void add_rows(const Tile& tile, int n,
-                                                             const Group& x, int first,
-                                                             const Sums* sums, const int8_t* ahead,
-                                                             float* out, size_t out_stride) {
+  static QUANT_INLINE void add_rows(const Tile& tile, int n, const Group& x, int first,
+                                    const Sums* sums, const int8_t* ahead, float* out,
+                                    size_t out_stride) {
     out += static_cast<size_t>(first) * out_stride;
     F acc[R];
 #pragma GCC unroll 16
@@ -109,8 +108,8 @@ struct Int8TileProduct {
   }
 
   template <int R>
-  static inline __attribute__((always_inline)) void add(const Tile& tile, int sub, const Group& x,
-                                                        int first, const Sums& sums, F (&acc)[R]) {
+  static QUANT_INLINE void add(const Tile& tile, int sub, const Group& x, int first,
+                               const Sums& sums, F (&acc)[R]) {
     const int block = sub * kSub / kInt8Block;
     const F scale = S::load(tile.scale[sub]);
     const float* x_scale = x.scale + block * x.g + first;
