@@ -128,7 +128,8 @@ void run(benchmark::State& state, const std::string& spec, Isa isa, int tokens) 
 int main(int argc, char** argv) {
   for (const quant::Isa isa : quant::available_isas()) {
     if (isa == quant::Isa::kScalar) continue;
-    for (const char* type : {"turbo_kv_4b", "uniform_2b", "q8_0", "fp16"}) {
+    for (const quant::KvFormatInfo& format : quant::kv_formats()) {
+      const std::string_view type = format.name;
       for (const int window : {0, 128}) {
         for (const int tokens : {1, 512}) {
           const std::string name =

@@ -34,7 +34,7 @@ for model in "$@"; do
       build/quant bench "$model" -j "$threads" -p $prompt -n $generated -d "$depth" -r 1 "${types[@]}" \
         --json -o "$name.ours"
       "$peer/bin/llama-bench" -m "$model" -t "$threads" -p $prompt -n $generated -d "$depth" -r 1 -o json \
-        >"$name.theirs" 2>/dev/null
+        >"$name.theirs" 2>"$results/peer.log" || { cat "$results/peer.log" >&2; exit 1; }
     done
   done
 done

@@ -200,7 +200,7 @@ void register_softmax(const Kernels& table) {
 void register_kv(const Kernels& table) {
   for (const KvFormatInfo& format : kv_formats()) {
     const KvKernels& kernels = kv_kernels(table, format.type);
-    for (const int dim : {64, 128}) {
+    for (const int dim : {64, 128, 256}) {
       const auto name = [&](const char* what, int queries) {
         return fmt::format("{}/{}/{}/d={}/queries={}", what, format.name, isa_name(table.isa), dim,
                            queries);

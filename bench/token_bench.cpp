@@ -6,9 +6,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
-#include <cstdlib>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -62,6 +63,13 @@ class Cache {
   std::optional<Session::Mark> mark_;
 };
 
+/// 0 if it is no whole number.
+int count_of(std::string_view text) {
+  int n = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+  return error == std::errc() && end == text.data() + text.size() ? n : 0;
+}
+
 double median(std::vector<double> values) {
   std::ranges::sort(values);
   return quantile(values, 0.5);
@@ -92,8 +100,8 @@ void run(const std::string& path, int depth, int tokens, std::span<char*> specs)
 }  // namespace quant
 
 int main(int argc, char** argv) {
-  const int depth = argc > 4 ? std::atoi(argv[2]) : 0;
-  const int tokens = argc > 4 ? std::atoi(argv[3]) : 0;
+  const int depth = argc > 4 ? quant::count_of(argv[2]) : 0;
+  const int tokens = argc > 4 ? quant::count_of(argv[3]) : 0;
   if (depth < 1 || tokens < 1) {
     fmt::print(stderr, "usage: quant_token_bench MODEL.gguf DEPTH TOKENS SPEC...\n");
     return 2;
@@ -103,6 +111,9 @@ int main(int argc, char** argv) {
   } catch (const quant::Error& error) {
     fmt::print(stderr, "{}\n", error.what());
     return error.exit_code();
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "not enough memory for a depth of {}\n", depth);
+    return 1;
   }
   return 0;
 }

@@ -37,18 +37,21 @@ struct BenchResult {
   std::size_t cache_bytes;          ///< allocated
   std::size_t decode_weight_bytes;  ///< weights read for one decoded token
   std::size_t decode_cache_bytes;   ///< rows read for one decoded token at this depth
-  double prefill_products;          ///< multiply-adds with weights for one token of prefill
+  /// Multiply-adds with weights of the whole prefill, by what they are computed in; attention's are
+  /// not counted.
+  double prefill_float_products;
+  double prefill_int8_products;
 };
 
 /// What is measured on: uniform over the vocabulary, the same ones at every call.
 std::vector<Token> bench_tokens(int n, int n_vocab);
 
-/// Called after each round of repetitions.
+/// Called with the tokens that have gone through the model, and those that will have.
 using BenchProgress = std::function<void(int done, int total)>;
 
 /// Fills the cache with `depth` tokens once and comes back to that place for every repetition. The
 /// session must hold depth + max(prefill, decode) tokens. Decoding includes the logits of each
-/// token, prefill those of none. Throws Error(kUsage) without repetitions.
+/// token, prefill those of its last one. Throws Error(kUsage) without repetitions.
 BenchResult measure_speed(Session& session, int depth, const BenchOptions& options,
                           const BenchProgress& progress = {});
 

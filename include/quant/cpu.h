@@ -29,7 +29,8 @@ Isa best_isa();
 int available_cpus();
 /// Bytes of memory this process may use: what is installed, or its control group's limit.
 std::size_t usable_memory();
-/// The CPU's own name, for records.
+/// The CPU's own name with its family and model, for records: names like "AMD EPYC" stand for
+/// several generations.
 std::string cpu_name();
 
 }  // namespace quant

@@ -5,8 +5,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cctype>
 #include <fstream>
+#include <string_view>
 #include <thread>
 
 #include "quant/error.h"
@@ -145,23 +145,33 @@ std::size_t usable_memory() {
   return group >> limit ? std::min(limit, installed) : installed;
 }
 
-std::string cpu_name() {
+namespace {
+
+/// What /proc/cpuinfo says of the first CPU, "" if it does not.
+std::string cpu_property(std::string_view name) {
   std::ifstream info("/proc/cpuinfo");
   std::string line;
   while (std::getline(info, line)) {
-    if (line.rfind("model name", 0) != 0) continue;
     const std::size_t colon = line.find(':');
-    if (colon == std::string::npos) break;
-    std::size_t begin = colon + 1;
-    while (begin < line.size() && std::isspace(static_cast<unsigned char>(line[begin])) != 0) {
-      ++begin;
-    }
-    return line.substr(begin);
+    if (colon == std::string::npos) continue;
+    if (line.substr(0, line.find_last_not_of(" \t", colon - 1) + 1) != name) continue;
+    const std::size_t begin = line.find_first_not_of(' ', colon + 1);
+    return begin == std::string::npos ? "" : line.substr(begin);
   }
+  return "";
+}
+
+}  // namespace
+
+std::string cpu_name() {
 #if defined(__aarch64__)
-  return "aarch64";
+  const std::string part = cpu_property("CPU part");
+  return part.empty() ? "aarch64" : "aarch64 (part " + part + ")";
 #else
-  return "unknown";
+  const std::string name = cpu_property("model name");
+  const std::string family = cpu_property("cpu family");
+  if (name.empty() || family.empty()) return name.empty() ? "unknown" : name;
+  return name + " (family " + family + ", model " + cpu_property("model") + ")";
 #endif
 }
 

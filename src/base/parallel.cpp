@@ -6,6 +6,8 @@
 #include <memory>
 #include <utility>
 
+#include "base/to_size.h"
+
 #ifndef _OPENMP
 #error "quant needs OpenMP: compile with -fopenmp"
 #endif
@@ -33,13 +35,41 @@ void wait_for_change(const std::atomic<int>& value, int old) noexcept {
   value.wait(old, std::memory_order_acquire);
 }
 
+/// What is left of a thread's tasks, on a cache line of its own.
+struct alignas(64) Run {
+  std::atomic<std::int64_t> next{0};
+  std::int64_t end = 0;
+};
+
+/// The runs of a crew's threads. The last ones of this thread are used again, so that a call for
+/// each token allocates nothing.
+class Runs {
+ public:
+  explicit Runs(int threads) : kept_(std::exchange(spare, {})) {
+    if (kept_.threads < threads) kept_ = {std::make_unique<Run[]>(to_size(threads)), threads};
+  }
+  ~Runs() { spare = std::move(kept_); }
+  Runs(const Runs&) = delete;
+  Runs& operator=(const Runs&) = delete;
+  Run& operator[](int thread) noexcept { return kept_.runs[to_size(thread)]; }
+
+ private:
+  struct Kept {
+    std::unique_ptr<Run[]> runs;
+    int threads = 0;
+  };
+  static thread_local Kept spare;
+
+  Kept kept_;
+};
+thread_local Runs::Kept Runs::spare;
+
 /// The leader publishes a loop by raising `round`; everybody takes shares of it until none is left,
 /// and the leader goes on when all others have reported.
 class Crew {
  public:
   /// OpenMP may give fewer threads than were asked for.
-  explicit Crew(int asked)
-      : asked_(asked), threads_(asked), runs_(new Run[static_cast<std::size_t>(asked)]) {}
+  explicit Crew(int asked) : asked_(asked), threads_(asked), runs_(asked) {}
   int asked() const noexcept { return asked_; }
   /// Before the first loop.
   void set_threads(int given) noexcept { threads_ = given; }
@@ -48,7 +78,7 @@ class Crew {
     run_ = run;
     body_ = body;
     for (int t = 0; t < threads_; ++t) {
-      Run& own = run_of(t);
+      Run& own = runs_[t];
       own.end = tasks * (t + 1) / threads_;
       own.next.store(tasks * t / threads_, std::memory_order_relaxed);
     }
@@ -79,20 +109,13 @@ class Crew {
   }
 
  private:
-  /// What is left of a thread's tasks, on a cache line of its own.
-  struct alignas(64) Run {
-    std::atomic<std::int64_t> next{0};
-    std::int64_t end = 0;
-  };
-  Run& run_of(int thread) noexcept { return runs_[static_cast<std::size_t>(thread)]; }
-
   void start_round() noexcept {
     round_.fetch_add(1, std::memory_order_release);
     round_.notify_all();
   }
   void take_shares(int thread) noexcept {
     for (int i = 0; i < threads_; ++i) {
-      Run& run = run_of((thread + i) % threads_);
+      Run& run = runs_[(thread + i) % threads_];
       // Looking is cheaper than taking: all threads may look at a cache line at once.
       while (run.next.load(std::memory_order_relaxed) < run.end) {
         const std::int64_t begin = run.next.fetch_add(share_, std::memory_order_relaxed);
@@ -104,7 +127,7 @@ class Crew {
 
   const int asked_;
   int threads_;
-  const std::unique_ptr<Run[]> runs_;  // [threads]
+  Runs runs_;
   std::int64_t share_ = 1;
   detail::TaskRun run_ = nullptr;
   const void* body_ = nullptr;
@@ -142,12 +165,12 @@ void with_new_crew(int threads, const Body& body) {
 
 }  // namespace
 
-void with_crew(int threads, const std::function<void()>& body) {
-  if (threads <= 1 || (led_crew != nullptr && led_crew->asked() == threads)) return body();
-  with_new_crew(threads, body);
-}
-
 namespace detail {
+
+void call_with_crew(int threads, Call call, const void* body) {
+  if (threads <= 1 || (led_crew != nullptr && led_crew->asked() == threads)) return call(body);
+  with_new_crew(threads, [&] { call(body); });
+}
 
 void run_with_crew(int threads, std::int64_t tasks, TaskRun run, const void* body) noexcept {
   if (led_crew == nullptr || led_crew->asked() != threads) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 
 namespace quant {
 
@@ -17,9 +16,14 @@ void parallel_for(int threads, std::int64_t tasks, const Body& body) noexcept;
 /// Runs body() while threads - 1 others stand by, so that a parallel_for inside it costs a fraction
 /// of a microsecond instead of a parallel region of its own. Between loops they spin for 2,000
 /// pauses (tens of microseconds), then sleep. What the body throws leaves with_crew.
-void with_crew(int threads, const std::function<void()>& body);
+template <class Body>
+void with_crew(int threads, const Body& body);
 
 namespace detail {
+
+/// Something to be run.
+using Call = void (*)(const void* body);
+void call_with_crew(int threads, Call call, const void* body);
 
 /// Tasks [begin, end) of some loop, on a thread.
 using TaskRun = void (*)(const void* body, std::int64_t begin, std::int64_t end, int thread);
@@ -41,6 +45,12 @@ void parallel_for(int threads, std::int64_t tasks, const Body& body) noexcept {
     }
   };
   detail::run_with_crew(threads, tasks, run, &body);
+}
+
+template <class Body>
+void with_crew(int threads, const Body& body) {
+  detail::call_with_crew(
+      threads, [](const void* b) { (*static_cast<const Body*>(b))(); }, &body);
 }
 
 }  // namespace quant

@@ -7,6 +7,7 @@
 #include "base/aligned_buffer.h"
 #include "base/parallel.h"
 #include "base/splitmix64.h"
+#include "base/to_size.h"
 #include "eval/statistics.h"
 #include "kernels/kernels.h"
 #include "kv/cache.h"
@@ -117,6 +118,51 @@ std::vector<Token> bench_tokens(int n, int n_vocab) {
   return tokens;
 }
 
+namespace {
+
+/// Says how many of the tokens of a measurement are done.
+class Steps {
+ public:
+  Steps(const BenchProgress& progress, int total) : progress_(progress), total_(total) {}
+  void add(int tokens) {
+    done_ += tokens;
+    if (progress_) progress_(done_, total_);
+  }
+
+ private:
+  const BenchProgress& progress_;
+  int total_;
+  int done_ = 0;
+};
+
+/// In pieces, so that something is seen of it.
+void fill(Session& session, std::span<const Token> tokens, Steps& steps) {
+  session.reset();
+  while (!tokens.empty()) {
+    const std::size_t n = std::min(tokens.size(), to_size(session.options().batch));
+    session.append(tokens.first(n));
+    steps.add(static_cast<int>(n));
+    tokens = tokens.subspan(n);
+  }
+}
+
+void count_products(const Session& session, int prefill, BenchResult& result) {
+  const Kernels& kernels = kernels_for(session.options().isa);
+  const auto add = [&](const Matrix& w, int inputs) {
+    const bool int8 = session.options().math == MathMode::kFast &&
+                      weight_kernels(kernels, w.type).product_int8 != nullptr;
+    double& products = int8 ? result.prefill_int8_products : result.prefill_float_products;
+    products += static_cast<double>(w.rows) * static_cast<double>(w.cols) * inputs;
+  };
+  const ModelWeights& weights = session.model().weights();
+  for (const LayerWeights& layer : weights.layers) {
+    for (const Matrix* w : layer.matrices()) add(*w, prefill);
+  }
+  if (prefill > 0) add(weights.output, 1);
+}
+
+}  // namespace
+
 BenchResult measure_speed(Session& session, int depth, const BenchOptions& options,
                           const BenchProgress& progress) {
   if (options.repetitions < 1) {
@@ -128,6 +174,7 @@ BenchResult measure_speed(Session& session, int depth, const BenchOptions& optio
   const std::span<const Token> timed = std::span(tokens).subspan(static_cast<std::size_t>(depth));
   const auto prefill = [&] {
     session.append(timed.first(static_cast<std::size_t>(options.prefill)));
+    session.logits();
   };
   const auto decode = [&] {
     for (int i = 0; i < options.decode; ++i) {
@@ -135,22 +182,23 @@ BenchResult measure_speed(Session& session, int depth, const BenchOptions& optio
       session.logits();
     }
   };
-  session.reset();
-  session.append(std::span(tokens).first(static_cast<std::size_t>(depth)));
+  const int rounds = options.repetitions + 1;  // the first warms caches and is not counted
+  Steps steps(progress, depth + rounds * (options.prefill + options.decode));
+  fill(session, std::span(tokens).first(static_cast<std::size_t>(depth)), steps);
   const Session::Mark mark = session.mark();
   std::vector<double> prefill_seconds;
   std::vector<double> decode_seconds;
-  // The first round warms caches and is not counted.
-  for (int round = 0; round <= options.repetitions; ++round) {
-    const auto time = [&](const auto& work, std::vector<double>& seconds) {
+  for (int round = 0; round < rounds; ++round) {
+    const auto time = [&](const auto& work, int n, std::vector<double>& seconds) {
+      if (n == 0) return;
       session.rewind(mark);
       const auto begin = Clock::now();
       work();
       if (round > 0) seconds.push_back(seconds_since(begin));
+      steps.add(n);
     };
-    if (options.prefill > 0) time(prefill, prefill_seconds);
-    if (options.decode > 0) time(decode, decode_seconds);
-    if (progress) progress(round + 1, options.repetitions + 1);
+    time(prefill, options.prefill, prefill_seconds);
+    time(decode, options.decode, decode_seconds);
   }
   BenchResult result{.depth = depth,
                      .prefill = {},
@@ -158,14 +206,11 @@ BenchResult measure_speed(Session& session, int depth, const BenchOptions& optio
                      .cache_bytes = session.cache_memory().allocated,
                      .decode_weight_bytes = model.weights().panels.size(),
                      .decode_cache_bytes = cache_bytes_read(session, depth),
-                     .prefill_products = 0.0};
+                     .prefill_float_products = 0.0,
+                     .prefill_int8_products = 0.0};
   if (options.prefill > 0) result.prefill = rate_of(std::move(prefill_seconds), options.prefill);
   if (options.decode > 0) result.decode = rate_of(std::move(decode_seconds), options.decode);
-  for (const LayerWeights& layer : model.weights().layers) {
-    for (const Matrix* w : layer.matrices()) {
-      result.prefill_products += static_cast<double>(w->rows) * static_cast<double>(w->cols);
-    }
-  }
+  count_products(session, options.prefill, result);
   return result;
 }
 

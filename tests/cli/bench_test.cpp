@@ -1,6 +1,8 @@
 // quant bench: what its record holds. The numbers themselves are the machine's.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "cli/command.h"
 #include "support/tiny_model.h"
 
@@ -62,6 +64,55 @@ TEST(BenchCommand, TablesNameTheCache) {
     EXPECT_NE(result.out.find("turbo_kv_4b/fp16@k-window=8:sink=4"), std::string::npos)
         << result.out;
   }
+}
+
+TEST(BenchCommand, CsvSaysWhatRanWhere) {
+  const TempDir dir;
+  const std::string model = write_tiny_model(dir.path(), {});
+  const CommandResult result =
+      run_quant({"bench", model, "-d", "0,9", "-p", "4", "-n", "0", "-r", "1", "-j", "1", "--csv"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(std::ranges::count(result.out, '\n'), 3);
+  for (const char* column : {"cpu", "isa", "math", "threads", "peak_rss_bytes",
+                             "read_bytes_per_second", "decode_bandwidth_share"}) {
+    EXPECT_NE(result.out.find(column), std::string::npos) << column;
+  }
+  EXPECT_NE(result.out.find(model), std::string::npos) << result.out;
+}
+
+TEST(BenchCommand, TheDefaultDepthsAreThoseThatTheContextHolds) {
+  const TempDir dir;
+  const std::string model = write_tiny_model(dir.path(), {});
+  const auto depths = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(),
+                     {"bench", model, "-p", "0", "-n", "1", "-r", "1", "-j", "1", "--json"});
+    std::vector<int> found;
+    const nlohmann::json record = run_quant(arguments).json();
+    for (const auto& row : record["rows"]) found.push_back(row["depth"].get<int>());
+    return found;
+  };
+  EXPECT_EQ(depths({}), std::vector<int>{0});
+  EXPECT_EQ(depths({"-c", "4097"}), (std::vector<int>{0, 4096}));
+  EXPECT_EQ(depths({"-c", "4097", "-d", "5"}), std::vector<int>{5});
+}
+
+TEST(BenchCommand, AFormIsNoFile) {
+  const TempDir dir;
+  const std::string model = write_tiny_model(dir.path(), {});
+  expect_refusal(run_quant({"bench", model, "-o", "json"}), 2, {"-o names a file", "--json"});
+}
+
+/// getrusage's peak would be that of this test.
+TEST(BenchCommand, PeakMemoryIsItsOwn) {
+  const TempDir dir;
+  const std::string model = write_tiny_model(dir.path(), {});
+  constexpr std::size_t kMuch = std::size_t{600} << 20;
+  const std::vector<char> much(kMuch, 1);
+  const CommandResult result =
+      run_quant({"bench", model, "-p", "4", "-n", "0", "-r", "1", "-j", "1", "--json"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_GT(result.json()["peak_rss_bytes"], 1 << 20);
+  EXPECT_LT(result.json()["peak_rss_bytes"], kMuch / 2) << much.front();
 }
 
 TEST(BenchCommand, SaysWhatLiesBeyondTheModelsContext) {

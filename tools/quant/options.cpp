@@ -91,25 +91,32 @@ void add_bench(CLI::App& app, RunOptions& run, BenchArguments& bench) {
   sub->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   add_run_options(*sub, run);
   begin_group(*sub, kTaskOptions);
-  sub->add_option("-p,--prefill", bench.measure.prefill, "Tokens of a timed prefill (0: none)")
+  sub->add_option("-p,--prefill,--n-prompt", bench.measure.prefill,
+                  "Tokens of a timed prefill (default 512; 0: none)")
       ->check(at_least(0))
       ->type_name("N");
-  sub->add_option("-n,--decode", bench.measure.decode, "Tokens decoded one by one (0: none)")
+  sub->add_option("-n,--decode,--n-gen", bench.measure.decode,
+                  "Tokens decoded one by one (default 64; 0: none)")
       ->check(at_least(0))
       ->type_name("N");
-  sub->add_option("-d,--depth", bench.depths, "Positions in the cache before, comma-separated")
+  sub->add_option("-d,--depth,--n-depth", bench.depths,
+                  "Positions in the cache before, comma-separated (default 0,4096,7680, as far as "
+                  "the context goes)")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->check(at_least(0))
       ->type_name("N,...");
-  sub->add_option("-r,--repetitions", bench.measure.repetitions, "Timed repetitions")
+  sub->add_option("-r,--repetitions", bench.measure.repetitions, "Timed repetitions (default 5)")
       ->check(at_least(1))
       ->type_name("R");
   begin_group(*sub, kResultOptions);
   CLI::Option* json = sub->get_option("--json");
   CLI::Option* csv = sub->add_flag("--csv", bench.csv, "Print as CSV")->excludes(json);
-  sub->add_flag("--md", bench.markdown, "Print as a Markdown table")->excludes(csv)->excludes(json);
+  sub->add_flag_callback(
+         "--md", [] {}, "Print as Markdown (the default)")
+      ->excludes(csv)
+      ->excludes(json);
 }
 
 Command command_of(const CLI::App& app, const Options& options, bool info) {

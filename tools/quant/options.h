@@ -67,9 +67,8 @@ struct TokenizeOptions {
 
 struct BenchArguments {
   BenchOptions measure;
-  std::vector<int> depths = {0};
+  std::vector<int> depths;  ///< empty = the default's that the context holds
   bool csv = false;
-  bool markdown = false;
 };
 
 struct CompareArguments {

@@ -1,9 +1,10 @@
 #include "record.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <cmath>
+#include <fstream>
+#include <limits>
 
 #include "files.h"
 #include "quant/error.h"
@@ -14,9 +15,15 @@ namespace quant::tool {
 Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 std::size_t peak_rss_bytes() {
-  struct rusage usage {};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return static_cast<std::size_t>(usage.ru_maxrss) * 1024;
+  // Not getrusage, which also counts what this process was before it became quant.
+  std::ifstream status("/proc/self/status");
+  std::string name;
+  while (status >> name) {
+    std::size_t kib = 0;
+    if (name == "VmHWM:" && status >> kib) return kib * 1024;
+    status.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
+  }
+  return 0;
 }
 
 Json machine_record(const Model& model, const SessionOptions& options, const RunOptions& run) {
