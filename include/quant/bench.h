@@ -47,7 +47,7 @@ struct BenchResult {
 std::vector<Token> bench_tokens(int n, int n_vocab);
 
 /// Called with the tokens that have gone through the model, and those that will have.
-using BenchProgress = std::function<void(int done, int total)>;
+using BenchProgress = std::function<void(std::int64_t done, std::int64_t total)>;
 
 /// Fills the cache with `depth` tokens once and comes back to that place for every repetition. The
 /// session must hold depth + max(prefill, decode) tokens. Decoding includes the logits of each

@@ -123,7 +123,7 @@ namespace {
 /// Says how many of the tokens of a measurement are done.
 class Steps {
  public:
-  Steps(const BenchProgress& progress, int total) : progress_(progress), total_(total) {}
+  Steps(const BenchProgress& progress, std::int64_t total) : progress_(progress), total_(total) {}
   void add(int tokens) {
     done_ += tokens;
     if (progress_) progress_(done_, total_);
@@ -131,8 +131,8 @@ class Steps {
 
  private:
   const BenchProgress& progress_;
-  int total_;
-  int done_ = 0;
+  std::int64_t total_;
+  std::int64_t done_ = 0;
 };
 
 /// In pieces, so that something is seen of it.
@@ -182,13 +182,14 @@ BenchResult measure_speed(Session& session, int depth, const BenchOptions& optio
       session.logits();
     }
   };
-  const int rounds = options.repetitions + 1;  // the first warms caches and is not counted
+  // The first round warms caches and is not counted.
+  const std::int64_t rounds = std::int64_t{options.repetitions} + 1;
   Steps steps(progress, depth + rounds * (options.prefill + options.decode));
   fill(session, std::span(tokens).first(static_cast<std::size_t>(depth)), steps);
   const Session::Mark mark = session.mark();
   std::vector<double> prefill_seconds;
   std::vector<double> decode_seconds;
-  for (int round = 0; round < rounds; ++round) {
+  for (std::int64_t round = 0; round < rounds; ++round) {
     const auto time = [&](const auto& work, int n, std::vector<double>& seconds) {
       if (n == 0) return;
       session.rewind(mark);

@@ -38,9 +38,9 @@ TEST(Bench, ProgressGoesFromTheFirstTokenToTheLast) {
   Session session(Model::load(write_tiny_model(dir.path(), {})), {.batch = 16});
   std::vector<int> seen;
   measure_speed(session, 40, {.prefill = 2, .decode = 3, .repetitions = 1},
-                [&](int done, int total) {
+                [&](std::int64_t done, std::int64_t total) {
                   EXPECT_EQ(total, 50);
-                  seen.push_back(done);
+                  seen.push_back(static_cast<int>(done));
                 });
   EXPECT_EQ(seen, (std::vector<int>{16, 32, 40, 42, 45, 47, 50}));
 }

@@ -114,7 +114,7 @@ std::string table_of(const Json& record) {
   return out;
 }
 
-std::string limits_of(const Json& r) {
+std::string limits_line(const Json& r) {
   if (r["read_bytes_per_second"].is_null()) return "limits: not measured";
   return fmt::format(
       "limits: {:.1f} GB/s read, {:.1f} G FP32 and {:.1f} G int8 products per second",
@@ -127,7 +127,7 @@ std::string report(const Json& r) {
   return fmt::format("{} on {} ({}), {} math, {}\n{}\n\n{}\npeak memory {:.1f} MiB\n",
                      r["model_path"].get<std::string>(), r["cpu"].get<std::string>(),
                      r["isa"].get<std::string>(), r["math"].get<std::string>(),
-                     counted(r["threads"].get<int>(), "thread"), limits_of(r), table_of(r),
+                     counted(r["threads"].get<int>(), "thread"), limits_line(r), table_of(r),
                      r["peak_rss_bytes"].get<double>() / kMiB);
 }
 
@@ -168,7 +168,7 @@ void require_context(int deepest, std::int64_t needed, int asked, int trained) {
 }
 
 /// Zeros if there is no memory to measure in: then there are no shares.
-MachineLimits limits_of(const SessionOptions& options) {
+MachineLimits machine_limits(const SessionOptions& options) {
   try {
     return measure_machine(options.isa, options.threads);
   } catch (const OutOfMemory& error) {
@@ -199,12 +199,14 @@ void run_bench(const RunOptions& run, const BenchArguments& bench) {
   std::vector<BenchResult> results;
   for (const int depth : depths) {
     ProgressBar bar(fmt::format("depth {}", depth));
-    results.push_back(measure_speed(session, depth, bench.measure,
-                                    [&](int done, int total) { bar.update(done, total); }));
+    results.push_back(
+        measure_speed(session, depth, bench.measure,
+                      [&](std::int64_t done, std::int64_t total) { bar.update(done, total); }));
   }
   // Last, so that its gigabyte is in no measured peak.
   const std::size_t peak = peak_rss_bytes();
-  Json record = bench_record(session, run, limits_of(session.options()), results, bench.measure);
+  Json record =
+      bench_record(session, run, machine_limits(session.options()), results, bench.measure);
   record["peak_rss_bytes"] = peak;
   emit(run, run.json ? to_text(record) : bench.csv ? csv_of(record) : report(record));
 }
