@@ -1,8 +1,9 @@
 // Decoding with several caches of one model in turn, token by token, in one process: whole runs
 // scatter by more than a window costs.
 //   quant_token_bench MODEL.gguf DEPTH TOKENS SPEC...
-// SPEC as in compare (turbo_kv_4b/turbo_kv_4b@window=128). Prints milliseconds a token and how much
-// more each takes than the first, the median of the differences.
+// SPEC as in compare (turbo_kv_4b/turbo_kv_4b@window=128; one name alone leaves values in fp16).
+// Prints milliseconds a token and how much more each takes than the first, the median of the
+// differences.
 #include <fmt/format.h>
 
 #include <algorithm>
