@@ -2,6 +2,7 @@
 #include "quant/tokenizer.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <ctime>
@@ -206,6 +207,10 @@ double seconds_to_encode(const Tokenizer& tokenizer, const std::string& text) {
 }
 
 TEST(Tokenizer, ARunWithoutSpacesTakesTimeInProportion) {
+  // Memory stays with the process: short runs get the same pages again, long ones would get fresh
+  // ones each time, and what those take is the host's.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
   std::mt19937 random(3);
   std::string letters(300000, ' ');
   for (char& c : letters) c = "etaoinshrdlu"[random() % 12];
