@@ -166,12 +166,12 @@ std::string cpu_property(std::string_view name) {
 std::string cpu_name() {
 #if defined(__aarch64__)
   const std::string part = cpu_property("CPU part");
-  return part.empty() ? "aarch64" : "aarch64 (part " + part + ")";
+  return part.empty() ? "aarch64" : fmt::format("aarch64 (part {})", part);
 #else
   const std::string name = cpu_property("model name");
   const std::string family = cpu_property("cpu family");
   if (name.empty() || family.empty()) return name.empty() ? "unknown" : name;
-  return name + " (family " + family + ", model " + cpu_property("model") + ")";
+  return fmt::format("{} (family {}, model {})", name, family, cpu_property("model"));
 #endif
 }
 

@@ -56,7 +56,7 @@ double read_bandwidth(int threads) {
         __builtin_prefetch(first + i + kPrefetchWords, 0, 2);
         for (int lane = 0; lane < 8; ++lane) sum[lane] += first[i + lane];
       }
-      for (const std::uint64_t s : sum) sums[static_cast<std::size_t>(piece)] += s;
+      for (const std::uint64_t s : sum) sums[to_size(piece)] += s;
     });
   });
   return static_cast<double>(kBytes) / seconds;
@@ -64,11 +64,10 @@ double read_bandwidth(int threads) {
 
 double burst_rate(float (*burst)(std::int64_t), int products, int threads) {
   constexpr std::int64_t kSteps = 4'000'000;
-  std::vector<float> results(static_cast<std::size_t>(threads));
+  std::vector<float> results(to_size(threads));
   const double seconds = best_seconds(3, [&] {
-    parallel_for(threads, threads, [&](std::int64_t task, int) {
-      results[static_cast<std::size_t>(task)] = burst(kSteps);
-    });
+    parallel_for(threads, threads,
+                 [&](std::int64_t task, int) { results[to_size(task)] = burst(kSteps); });
   });
   return static_cast<double>(kSteps) * products * threads / seconds;
 }
@@ -87,13 +86,11 @@ std::size_t cache_bytes_read(const Session& session, int depth) {
   for (const LayerConfig& layer : config.layers) {
     const auto side_bytes = [&](const KvSide& side, int dim) {
       const QueryView view = query_view(side, layer.sliding_window, depth);
-      const auto rows = [](PositionRange range) {
-        return static_cast<std::size_t>(range.end - range.begin);
-      };
-      const std::size_t exact_row = static_cast<std::size_t>(dim) * sizeof(float);
+      const auto rows = [](PositionRange range) { return to_size(range.end - range.begin); };
+      const std::size_t exact_row = to_size(dim) * sizeof(float);
       const std::size_t head = rows(view.packed) * kv_format_info(side.type).row_bytes(dim) +
                                (rows(view.sink) + rows(view.window)) * exact_row;
-      return head * static_cast<std::size_t>(config.n_kv_heads);
+      return head * to_size(config.n_kv_heads);
     };
     bytes += side_bytes(kv.key, config.key_dim) + side_bytes(kv.value, config.value_dim);
   }
@@ -111,7 +108,7 @@ MachineLimits measure_machine(Isa isa, int threads) {
 
 std::vector<Token> bench_tokens(int n, int n_vocab) {
   SplitMix64 random(1);
-  std::vector<Token> tokens(static_cast<std::size_t>(n));
+  std::vector<Token> tokens(to_size(n));
   for (Token& token : tokens) {
     token = static_cast<Token>(random.below(static_cast<std::uint64_t>(n_vocab)));
   }
@@ -171,21 +168,21 @@ BenchResult measure_speed(Session& session, int depth, const BenchOptions& optio
   const Model& model = session.model();
   const int most = std::max(options.prefill, options.decode);
   const std::vector<Token> tokens = bench_tokens(depth + most, model.config().n_vocab);
-  const std::span<const Token> timed = std::span(tokens).subspan(static_cast<std::size_t>(depth));
+  const std::span<const Token> timed = std::span(tokens).subspan(to_size(depth));
   const auto prefill = [&] {
-    session.append(timed.first(static_cast<std::size_t>(options.prefill)));
+    session.append(timed.first(to_size(options.prefill)));
     session.logits();
   };
   const auto decode = [&] {
     for (int i = 0; i < options.decode; ++i) {
-      session.append(timed.subspan(static_cast<std::size_t>(i), 1));
+      session.append(timed.subspan(to_size(i), 1));
       session.logits();
     }
   };
   // The first round warms caches and is not counted.
   const std::int64_t rounds = std::int64_t{options.repetitions} + 1;
   Steps steps(progress, depth + rounds * (options.prefill + options.decode));
-  fill(session, std::span(tokens).first(static_cast<std::size_t>(depth)), steps);
+  fill(session, std::span(tokens).first(to_size(depth)), steps);
   const Session::Mark mark = session.mark();
   std::vector<double> prefill_seconds;
   std::vector<double> decode_seconds;

@@ -139,11 +139,7 @@ TEST(Invariance, ShapesOfHeads) {
 /// Fast math makes inputs ready for both kinds of products.
 TEST(Invariance, CodesAndFloatsInOneModel) {
   const TempDir dir;
-  TinyModelSpec spec;
-  spec.weight_type = TensorType::kQ8_0;
-  spec.tied_output = false;
-  spec.output_type = TensorType::kF16;
-  const auto mixed = Model::load(write_tiny_model(dir.path(), spec));
+  const auto mixed = Model::load(write_tiny_model(dir.path(), tiny_mixed_spec()));
   const KvSide side{KvType::kTurboKv4b, 0, 0};
   expect_invariant(mixed, {side, side}, random_tokens(kPositions, 7));
   expect_invariant(sliding_model(TensorType::kF32), {side, side}, random_tokens(kPositions, 7));

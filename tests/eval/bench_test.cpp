@@ -12,12 +12,9 @@ namespace {
 
 TEST(Bench, CountsWhatTheWeightsTake) {
   const TempDir dir;
-  TinyModelSpec spec;
-  spec.weight_type = TensorType::kQ8_0;
-  spec.tied_output = false;
-  spec.output_type = TensorType::kF16;
+  const TinyModelSpec spec = tiny_mixed_spec();
   const auto model = Model::load(write_tiny_model(dir.path(), spec));
-  Session session(model, {.math = MathMode::kFast});
+  Session session(model, {.kv = {}, .math = MathMode::kFast});
   const BenchResult r = measure_speed(session, 3, {.prefill = 2, .decode = 2, .repetitions = 1});
   const int attention = 2 * spec.n_heads * spec.head_dim + 2 * spec.n_kv_heads * spec.head_dim;
   const int products = spec.n_layers * spec.n_embd * (attention + 3 * spec.n_ff);
@@ -26,7 +23,7 @@ TEST(Bench, CountsWhatTheWeightsTake) {
   EXPECT_EQ(r.prefill_float_products, output);  // F16, for the last token's logits
   // 34 bytes for 32 values of Q8_0.
   EXPECT_EQ(r.decode_weight_bytes, static_cast<std::size_t>(products / 32 * 34 + output * 2));
-  Session exact(model, {.math = MathMode::kExact});
+  Session exact(model, {.kv = {}, .math = MathMode::kExact});
   const BenchResult all_floats =
       measure_speed(exact, 0, {.prefill = 2, .decode = 0, .repetitions = 1});
   EXPECT_EQ(all_floats.prefill_int8_products, 0.0);
@@ -35,7 +32,7 @@ TEST(Bench, CountsWhatTheWeightsTake) {
 
 TEST(Bench, ProgressGoesFromTheFirstTokenToTheLast) {
   const TempDir dir;
-  Session session(Model::load(write_tiny_model(dir.path(), {})), {.batch = 16});
+  Session session(Model::load(write_tiny_model(dir.path(), {})), {.kv = {}, .batch = 16});
   std::vector<int> seen;
   measure_speed(session, 40, {.prefill = 2, .decode = 3, .repetitions = 1},
                 [&](std::int64_t done, std::int64_t total) {

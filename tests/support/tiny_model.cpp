@@ -247,6 +247,14 @@ TinyModelSpec tiny_spec(const std::string& architecture) {
   return spec;
 }
 
+TinyModelSpec tiny_mixed_spec() {
+  TinyModelSpec spec;
+  spec.weight_type = TensorType::kQ8_0;
+  spec.tied_output = false;
+  spec.output_type = TensorType::kF16;
+  return spec;
+}
+
 GgufWriter tiny_model(const TinyModelSpec& spec) {
   GgufWriter out;
   add_hparams(out, spec);

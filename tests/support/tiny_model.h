@@ -43,6 +43,9 @@ struct TinyModelSpec {
 /// (every 2nd and 3rd layer global), phi3 with LongRoPE beyond 128 positions.
 TinyModelSpec tiny_spec(const std::string& architecture);
 
+/// Weights of Q8_0 and an output matrix of F16: products of codes and of floats in one model.
+TinyModelSpec tiny_mixed_spec();
+
 /// The same spec gives the same bytes everywhere. The tokenizer is byte-level BPE with 288 tokens:
 /// the 256 bytes (ids 0 to 255, in the order of the bytes), <s> (256, added as BOS), </s> (257,
 /// EOS) and 30 pairs of letters with their merges; ids from 288 on are unused.

@@ -68,11 +68,6 @@ Json bench_record(const Session& session, const RunOptions& run, const MachineLi
   return record;
 }
 
-std::string cell(const Json& value, const char* format, double factor = 1.0) {
-  if (value.is_null()) return "-";
-  return fmt::format(fmt::runtime(format), value.get<double>() * factor);
-}
-
 /// A line for each depth, with what is the same for all of them.
 std::string csv_of(const Json& record) {
   std::string out;
@@ -104,12 +99,14 @@ std::string table_of(const Json& record) {
     out += fmt::format(
         "| {} | {} | {} ({} to {}) | {} % | {} ({} to {}) | {} | {} % | {} |\n",
         row["configuration"].get<std::string>(), row["depth"].get<int>(),
-        cell(row["prefill_tokens_per_second"], "{:.1f}"), cell(row["prefill_low"], "{:.1f}"),
-        cell(row["prefill_high"], "{:.1f}"), cell(row["prefill_peak_share"], "{:.1f}", 100.0),
-        cell(row["decode_tokens_per_second"], "{:.1f}"), cell(row["decode_low"], "{:.1f}"),
-        cell(row["decode_high"], "{:.1f}"), cell(row["decode_bytes_per_token"], "{:.1f}", 1e-6),
-        cell(row["decode_bandwidth_share"], "{:.1f}", 100.0),
-        cell(row["kv_bytes"], "{:.1f}", 1.0 / kMiB));
+        number_text(row["prefill_tokens_per_second"], "{:.1f}"),
+        number_text(row["prefill_low"], "{:.1f}"), number_text(row["prefill_high"], "{:.1f}"),
+        number_text(row["prefill_peak_share"], "{:.1f}", 100.0),
+        number_text(row["decode_tokens_per_second"], "{:.1f}"),
+        number_text(row["decode_low"], "{:.1f}"), number_text(row["decode_high"], "{:.1f}"),
+        number_text(row["decode_bytes_per_token"], "{:.1f}", 1e-6),
+        number_text(row["decode_bandwidth_share"], "{:.1f}", 100.0),
+        number_text(row["kv_bytes"], "{:.1f}", 1.0 / kMiB));
   }
   return out;
 }

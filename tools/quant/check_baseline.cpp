@@ -74,7 +74,9 @@ std::string configurations_of(const Json& rows) {
 Repetition read_repetition(const Json& baseline, const RunOptions& run,
                            const CheckArguments& check) {
   const std::string& file = check.baseline;
-  Repetition r{.run = run, .ppl = {}, .compare = {}, .comparison = baseline.contains("baseline")};
+  Repetition r;
+  r.run = run;
+  r.comparison = baseline.contains("baseline");
   const Json& record = r.comparison ? baseline.at("baseline") : baseline;
   if (record.at("text_path").is_null()) {
     refuse(file,

@@ -7,6 +7,7 @@
 #include "xml.h"
 
 namespace quant::tool {
+
 std::string check_table(const std::vector<CheckedRow>& rows) {
   std::string out;
   for (const CheckedRow& row : rows) {

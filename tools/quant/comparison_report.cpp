@@ -11,11 +11,6 @@
 namespace quant::tool {
 namespace {
 
-std::string number(const Json& value, const char* format, double factor = 1.0) {
-  if (!value.is_number()) return "-";
-  return fmt::format(fmt::runtime(format), value.get<double>() * factor);
-}
-
 std::string verdict_text(const Json& row, double margin_percent) {
   std::string verdict = row["verdict"].get<std::string>();
   if (verdict == "equivalent") return fmt::format("equivalent (± {} %)", margin_percent);
@@ -24,10 +19,10 @@ std::string verdict_text(const Json& row, double margin_percent) {
 }
 
 std::string difference_cells(const Json& row, double margin_percent) {
-  return fmt::format(" {} [{}, {}] | {} | {} |", number(row["delta_nll"], "{:+.5f}"),
-                     number(row["delta_nll_low"], "{:+.5f}"),
-                     number(row["delta_nll_high"], "{:+.5f}"), number(row["p_value"], "{:.4f}"),
-                     verdict_text(row, margin_percent));
+  return fmt::format(" {} [{}, {}] | {} | {} |", number_text(row["delta_nll"], "{:+.5f}"),
+                     number_text(row["delta_nll_low"], "{:+.5f}"),
+                     number_text(row["delta_nll_high"], "{:+.5f}"),
+                     number_text(row["p_value"], "{:.4f}"), verdict_text(row, margin_percent));
 }
 
 /// Calls visit for the baseline and then for every row.
@@ -43,10 +38,10 @@ std::string quality_table(const Json& table, double margin_percent) {
       "|---|---|---|---|---|---|\n";
   for_rows(table, [&](const Json& row, bool baseline) {
     out += fmt::format("| {} | {} ± {} |{} {} |\n", row["configuration"].get<std::string>(),
-                       number(row["perplexity"], "{:.4f}"),
-                       number(row["standard_error_blocks"], "{:.4f}"),
+                       number_text(row["perplexity"], "{:.4f}"),
+                       number_text(row["standard_error_blocks"], "{:.4f}"),
                        baseline ? " baseline | - | - |" : difference_cells(row, margin_percent),
-                       baseline ? "-" : number(row["worse_share"], "{:.1f} %", 100.0));
+                       baseline ? "-" : number_text(row["worse_share"], "{:.1f} %", 100.0));
   });
   return out;
 }
@@ -59,10 +54,10 @@ std::string divergence_table(const Json& table) {
     out += fmt::format("| {} |", row["configuration"].get<std::string>());
     for (const char* name :
          {"kl_mean", "kl_p50", "kl_p90", "kl_p95", "kl_p99", "kl_p999", "kl_max"}) {
-      out += fmt::format(" {} |", number(row[name], "{:.3g}"));
+      out += fmt::format(" {} |", number_text(row[name], "{:.3g}"));
     }
-    out += fmt::format(" {} | {} |\n", number(row["same_top1"], "{:.2f} %", 100.0),
-                       number(row["delta_p_rms"], "{:.3f} %", 100.0));
+    out += fmt::format(" {} | {} |\n", number_text(row["same_top1"], "{:.2f} %", 100.0),
+                       number_text(row["delta_p_rms"], "{:.3f} %", 100.0));
   }
   return out;
 }
@@ -74,17 +69,18 @@ std::string cost_table(const Json& table) {
       "FP32 values, mean (end) |{}\n|---|---|---|---|---|---|---|---|{}\n",
       masses ? " attention on FP32 keys | on FP32 values |" : "", masses ? "---|---|" : "");
   for_rows(table, [&](const Json& row, bool) {
-    out += fmt::format("| {} | {} | {} | {} | {} | {} | {} ({}) | {} ({}) |",
-                       row["configuration"].get<std::string>(), number(row["key_bits"], "{:.3f}"),
-                       number(row["value_bits"], "{:.3f}"), row["kv_bytes"].get<std::size_t>(),
-                       number(row["ratio_fp32"], "{:.2f} x"), number(row["ratio_fp16"], "{:.2f} x"),
-                       number(row["fp32_share_mean"], "{:.1f} %", 100.0),
-                       number(row["fp32_share_end"], "{:.1f} %", 100.0),
-                       number(row["value_fp32_share_mean"], "{:.1f} %", 100.0),
-                       number(row["value_fp32_share_end"], "{:.1f} %", 100.0));
+    out += fmt::format(
+        "| {} | {} | {} | {} | {} | {} | {} ({}) | {} ({}) |",
+        row["configuration"].get<std::string>(), number_text(row["key_bits"], "{:.3f}"),
+        number_text(row["value_bits"], "{:.3f}"), row["kv_bytes"].get<std::size_t>(),
+        number_text(row["ratio_fp32"], "{:.2f} x"), number_text(row["ratio_fp16"], "{:.2f} x"),
+        number_text(row["fp32_share_mean"], "{:.1f} %", 100.0),
+        number_text(row["fp32_share_end"], "{:.1f} %", 100.0),
+        number_text(row["value_fp32_share_mean"], "{:.1f} %", 100.0),
+        number_text(row["value_fp32_share_end"], "{:.1f} %", 100.0));
     if (masses) {
-      out += fmt::format(" {} | {} |", number(row["exact_key_mass"], "{:.1f} %", 100.0),
-                         number(row["exact_value_mass"], "{:.1f} %", 100.0));
+      out += fmt::format(" {} | {} |", number_text(row["exact_key_mass"], "{:.1f} %", 100.0),
+                         number_text(row["exact_value_mass"], "{:.1f} %", 100.0));
     }
     out += "\n";
   });
@@ -98,7 +94,7 @@ std::string text_table(const Json& record, double margin_percent) {
   const auto add = [&](const std::string& name, const Json& table) {
     for_rows(table, [&](const Json& row, bool baseline) {
       out += fmt::format("| {} | {} | {} |{}\n", name, row["configuration"].get<std::string>(),
-                         number(row["perplexity"], "{:.4f}"),
+                         number_text(row["perplexity"], "{:.4f}"),
                          baseline ? " baseline | - | - |" : difference_cells(row, margin_percent));
     });
   };
@@ -135,10 +131,10 @@ std::string comparison_report(const Json& record) {
   out += fmt::format(
       "{} tokens/s through {} configurations at once ({} s, {}, {}, batch {}), peak memory "
       "{} MiB\n",
-      number(base["tokens_per_second"], "{:.1f}"), record["rows"].size() + 1,
-      number(base["seconds"], "{:.2f}"), base["isa"].get<std::string>(),
+      number_text(base["tokens_per_second"], "{:.1f}"), record["rows"].size() + 1,
+      number_text(base["seconds"], "{:.2f}"), base["isa"].get<std::string>(),
       counted(base["threads"].get<int>(), "thread"), base["batch"].get<int>(),
-      number(base["peak_rss_bytes"], "{:.1f}", 1.0 / 1024.0 / 1024.0));
+      number_text(base["peak_rss_bytes"], "{:.1f}", 1.0 / 1024.0 / 1024.0));
   return out;
 }
 

@@ -7,11 +7,6 @@
 namespace quant::tool {
 namespace {
 
-std::string number(const Json& value, const char* format) {
-  if (!value.is_number()) return "-";
-  return fmt::format(fmt::runtime(format), value.get<double>());
-}
-
 /// Calls visit for the baseline and then for every row.
 template <class Visit>
 void for_rows(const Json& record, const Visit& visit) {
@@ -29,17 +24,17 @@ std::string pooled_table(const Json& record) {
         row["exact_matches"].get<std::int64_t>(), row["trials"].get<std::int64_t>(),
         100.0 * row["exact_match_rate"].get<double>(), 100.0 * row["exact_match_low"].get<double>(),
         100.0 * row["exact_match_high"].get<double>());
-    const std::string log_probability = number(row["log_probability"], "{:.3f}");
+    const std::string log_probability = number_text(row["log_probability"], "{:.3f}");
     if (!row.contains("lost")) {
       out += fmt::format(" - | - | - | {} | baseline | - |\n", log_probability);
       return;
     }
     out += fmt::format(" {} | {} | {} | {} | {} [{}, {}] | {} |\n", row["lost"].get<std::int64_t>(),
-                       row["gained"].get<std::int64_t>(), number(row["mcnemar_p"], "{:.4f}"),
-                       log_probability, number(row["delta_log_probability"], "{:+.3f}"),
-                       number(row["delta_log_probability_low"], "{:+.3f}"),
-                       number(row["delta_log_probability_high"], "{:+.3f}"),
-                       number(row["p_value"], "{:.4f}"));
+                       row["gained"].get<std::int64_t>(), number_text(row["mcnemar_p"], "{:.4f}"),
+                       log_probability, number_text(row["delta_log_probability"], "{:+.3f}"),
+                       number_text(row["delta_log_probability_low"], "{:+.3f}"),
+                       number_text(row["delta_log_probability_high"], "{:+.3f}"),
+                       number_text(row["p_value"], "{:.4f}"));
   });
   return out;
 }
@@ -61,7 +56,7 @@ std::string cell_table(const Json& record, const Json& row) {
       const Json& cell = row["cells"][l * n_depths + d];
       out += fmt::format(" {} of {} ({}) |", cell["exact_matches"].get<std::int64_t>(),
                          cell["trials"].get<std::int64_t>(),
-                         number(cell["log_probability"], "{:.2f}"));
+                         number_text(cell["log_probability"], "{:.2f}"));
     }
     out += "\n";
   }
@@ -82,8 +77,8 @@ std::string needle_report(const Json& record) {
   return out + fmt::format(
                    "\n{} tokens/s through {} configurations at once ({} s, {}, {}), peak "
                    "memory {:.1f} MiB\n",
-                   number(record["tokens_per_second"], "{:.1f}"), record["rows"].size() + 1,
-                   number(record["seconds"], "{:.1f}"), record["isa"].get<std::string>(),
+                   number_text(record["tokens_per_second"], "{:.1f}"), record["rows"].size() + 1,
+                   number_text(record["seconds"], "{:.1f}"), record["isa"].get<std::string>(),
                    counted(record["threads"].get<int>(), "thread"),
                    record["peak_rss_bytes"].get<double>() / 1024.0 / 1024.0);
 }
@@ -96,7 +91,7 @@ std::string needle_csv(const Json& record) {
           fmt::format("{},{},{:g},{},{},{}\n", row["configuration"].get<std::string>(),
                       cell["length"].get<int>(), cell["depth"].get<double>(),
                       cell["trials"].get<std::int64_t>(), cell["exact_matches"].get<std::int64_t>(),
-                      number(cell["log_probability"], "{}"));
+                      number_text(cell["log_probability"], "{}"));
     }
   });
   return out;

@@ -14,6 +14,11 @@ namespace quant::tool {
 
 Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
+std::string number_text(const Json& value, const char* format, double factor) {
+  if (!value.is_number()) return "-";
+  return fmt::format(fmt::runtime(format), value.get<double>() * factor);
+}
+
 std::size_t peak_rss_bytes() {
   // Not getrusage, which also counts what this process was before it became quant.
   std::ifstream status("/proc/self/status");

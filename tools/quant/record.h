@@ -15,6 +15,8 @@ using Json = nlohmann::ordered_json;
 
 /// A finite number, or null.
 Json number_or_null(double value);
+/// A number of a record, times a factor, in a format of fmt; "-" for null.
+std::string number_text(const Json& value, const char* format, double factor = 1.0);
 /// Model, machine and how it was used: the same for all formats of one run.
 Json machine_record(const Model& model, const SessionOptions& options, const RunOptions& run);
 Json spec_record(const KvSpec& spec);
