@@ -37,10 +37,9 @@ double best_seconds(int repetitions, const Work& work) {
 
 /// Sums 1 GiB of memory that no cache holds, fetched as far ahead as the weights are: without, some
 /// processors read a quarter less. A share of this above 1 means that weights stay in a cache.
-double read_bandwidth(int threads) {
+double read_bandwidth(std::size_t fetch_ahead, int threads) {
   constexpr std::size_t kBytes = std::size_t{1} << 30;
   constexpr std::int64_t kPieces = 256;
-  constexpr std::int64_t kPrefetchWords = kPrefetchBytes / sizeof(std::uint64_t);
   AlignedBuffer<std::uint64_t> memory(kBytes / sizeof(std::uint64_t));
   std::vector<std::uint64_t> sums(kPieces);
   const std::int64_t words = static_cast<std::int64_t>(memory.size()) / kPieces;
@@ -53,7 +52,7 @@ double read_bandwidth(int threads) {
       const std::uint64_t* first = memory.data() + piece * words;
       std::uint64_t sum[8] = {};
       for (std::int64_t i = 0; i < words; i += 8) {
-        __builtin_prefetch(first + i + kPrefetchWords, 0, 2);
+        __builtin_prefetch(reinterpret_cast<const std::byte*>(first + i) + fetch_ahead, 0, 2);
         for (int lane = 0; lane < 8; ++lane) sum[lane] += first[i + lane];
       }
       for (const std::uint64_t s : sum) sums[to_size(piece)] += s;
@@ -101,7 +100,7 @@ std::size_t cache_bytes_read(const Session& session, int depth) {
 
 MachineLimits measure_machine(Isa isa, int threads) {
   const Kernels& kernels = kernels_for(isa);
-  return {read_bandwidth(threads),
+  return {read_bandwidth(kernels.fetch_ahead, threads),
           burst_rate(kernels.float_burst, kernels.float_burst_products, threads),
           burst_rate(kernels.int8_burst, kernels.int8_burst_products, threads)};
 }

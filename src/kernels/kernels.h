@@ -65,6 +65,8 @@ struct Kernels {
   /// Quantizes a group: x [g][cols] in blocks of 32, scale = max|x| / 127, q = nearest(x / scale).
   /// cols is a multiple of 32, g at most int8_group.
   void (*quantize_int8)(const float* x, int g, int cols, const Int8Group& out);
+  /// How many bytes ahead of its use a stream of packed weights is fetched.
+  std::size_t fetch_ahead;
   /// n steps of independent products that need no memory beyond the L1 cache, to measure the peak
   /// of the machine, and the products of a step. The result only keeps the work alive.
   float (*float_burst)(std::int64_t n);

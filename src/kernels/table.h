@@ -35,6 +35,7 @@ struct KernelTable {
             .int8_group = S::kInt8Rows,
             .int8_columns = S::kInt8Columns,
             .quantize_int8 = QuantizeInt8<S>::quantize,
+            .fetch_ahead = S::kFetchAhead,
             .float_burst = FloatBurst<S>::run,
             .float_burst_products = FloatBurst<S>::kProducts,
             .int8_burst = Int8Burst<S>::run,

@@ -21,6 +21,8 @@ struct Avx2 {
   struct DotWeights {
     I32x16 value, magnitude;
   };
+  /// Of those measured the best on a Zen 3, which stops at AVX2.
+  static constexpr size_t kFetchAhead = 1536;
   static constexpr int kFloatRows = 6;
   static constexpr int kInt8Rows = 4;
   static constexpr int kInt8Columns = 4;

@@ -14,6 +14,7 @@ struct Avx512 {
   using I32x16 = __m512i;
   using U8x16 = __m128i;
   using DotWeights = __m512i;
+  static constexpr size_t kFetchAhead = 4096;
   static constexpr int kFloatRows = 12;
   static constexpr int kInt8Rows = 12;
   static constexpr int kInt8Columns = 4;

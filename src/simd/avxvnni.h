@@ -8,6 +8,7 @@ namespace quant {
 
 struct AvxVnni : Avx2 {
   using DotWeights = I32x16;
+  static constexpr size_t kFetchAhead = 4096;
   /// Three inputs leave registers for weights and a broadcast (Zen 5, Q4_1, 512 inputs: see
   /// docs/performance.md).
   static constexpr int kInt8Rows = 3;

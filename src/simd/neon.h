@@ -20,6 +20,7 @@ struct Neon {
   struct DotWeights {
     int8x16_t part[4];
   };
+  static constexpr size_t kFetchAhead = 4096;
   static constexpr int kFloatRows = 6;
   static constexpr int kInt8Rows = 4;
   static constexpr int kInt8Columns = 4;

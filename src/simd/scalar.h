@@ -32,6 +32,8 @@ struct Scalar {
   struct DotWeights {
     int8_t byte[64];
   };
+  /// How many bytes ahead of its use a stream of packed weights is fetched.
+  static constexpr size_t kFetchAhead = 4096;
   /// Rows of x that a register-blocked product works on at once.
   static constexpr int kFloatRows = 1;
   static constexpr int kInt8Rows = 1;

@@ -73,7 +73,7 @@ static constexpr int int8_sum_of(int sub_block, int sub) {
 /// Asks for what follows a packed tile in memory, the next panels, while it is worked on: what the
 /// processor foresees by itself is too close.
 static inline void prefetch_ahead(const uint8_t* tile, size_t bytes) {
-  for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(tile + kPrefetchBytes + at, 0, 2);
+  for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(tile + kTileFetchAhead + at, 0, 2);
 }
 
 /// Panels of one format, which has

@@ -17,7 +17,7 @@ class Int8SingleProduct {
     for (int64_t begin = 0; begin < cols; begin += kTileColumns) {
       const int n = tile_columns(cols, begin);
       for (int b = 0; b < Panel::blocks_of(n); ++b) {
-        BlockSums sums(x, begin + b * kValues, packed + b * kBlockBytes + kPrefetchBytes);
+        BlockSums sums(x, begin + b * kValues, packed + b * kBlockBytes + S::kFetchAhead);
         Format::unpack(packed, n, b, sums);
         acc = sums.added_to(acc);
       }

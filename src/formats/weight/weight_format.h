@@ -23,8 +23,8 @@ namespace quant {
 inline constexpr int kPanelRows = 16;
 /// Inputs are quantized in blocks of 32 values.
 inline constexpr int kInt8Block = 32;
-/// How far ahead of their use packed weights are fetched.
-inline constexpr std::size_t kPrefetchBytes = 4096;
+/// How far ahead of their use packed weights are fetched where a tile is unpacked at once.
+inline constexpr std::size_t kTileFetchAhead = 4096;
 /// Sums kept for each block: of its first and last sixteen values, and of all.
 inline constexpr int kInt8Sums = 3;
 
